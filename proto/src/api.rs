@@ -1,0 +1,58 @@
+//! The wire types of the HTTP interface, and text as people write it.
+//!
+//! These types are a promise to strangers, so they stand apart from the types that the protocol computes
+//! with. Node and client share them; `docs/openapi.json` describes them to everybody else. Members that the caller
+//! sends are checked to the last one (unknown members are refused); members that we send may grow.
+//!
+//! Names travel as people write them: any Unicode text, brought to NFC here and percent-encoded into ledger
+//! form, and decoded on the way back. This module is the only place with a Unicode table.
+
+mod answers;
+mod tuple;
+
+pub use answers::*;
+pub use tuple::{Tuple, entry_of, question_of, statement_of};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::hash::Digest;
+
+/// Standard base64 with padding: roots and hashes of proofs, as transparency logs write them.
+pub fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Reads [`to_base64`].
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// Reads a digest in base64.
+pub fn digest_from_base64(text: &str) -> Option<Digest> {
+    Some(Digest(from_base64(text)?.try_into().ok()?))
+}
+
+/// A text in NFC.
+pub fn to_nfc(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// The token of a place in the chain: `height.mark`, where the mark is the first sixteen hexadecimal
+/// digits of that block's commit leaf hash (at height 0 of the chain id). It orders answers, and tells
+/// when two of them come from different chains.
+pub fn position_token(height: u64, commit_leaf: &Digest) -> String {
+    alloc::format!("{height}.{}", hex::encode(&commit_leaf.0[..8]))
+}
+
+/// The two parts of a [`position_token`].
+pub fn read_position_token(token: &str) -> Option<(u64, &str)> {
+    let (height, mark) = token.split_once('.')?;
+    let fits = mark.len() == 16 && mark.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let plain = height == "0" || (!height.starts_with('0') && height.bytes().all(|b| b.is_ascii_digit()));
+    (fits && plain).then_some((height.parse().ok()?, mark))
+}

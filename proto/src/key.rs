@@ -1,0 +1,193 @@
+//! Strict Ed25519 keys and signatures.
+//!
+//! Whether a signature is valid is consensus-critical, so there is exactly one check,
+//! [`PublicKey::verify`], with exactly one rule: ed25519-dalek's `verify_strict`, one signature at a
+//! time. Batch verification is never used: it disagrees with single verification on crafted keys.
+//! A key enters the ledger only through [`PublicKey::admit`]: canonical, not weak, torsion-free.
+//! See `docs/decisions/0001-encoding-and-signed-bytes.md`.
+
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::hash::{Digest, Domain, serde_as_hex_or_bytes};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+
+/// Why a public key is not admitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not 64 hexadecimal digits.
+    #[error("a public key is 64 lower-case hexadecimal digits, found {found} characters or another letter")]
+    Malformed {
+        /// How many characters there were.
+        found: usize,
+    },
+    /// Not a point of the curve in its one canonical encoding.
+    #[error("the public key is not a canonically encoded curve point")]
+    NotCanonical,
+    /// A key of small order: one signature would be valid for many messages.
+    #[error("the public key is weak (of small order)")]
+    Weak,
+    /// A point with a torsion component: verifiers of other libraries would disagree about it.
+    #[error("the public key has a torsion component")]
+    Torsion,
+    /// The proof of possession is not a signature of that key over the expected statement.
+    #[error("the proof of possession does not fit the key")]
+    Possession,
+}
+
+/// A signature does not fit its key and message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signature does not fit the key and the signed bytes")]
+pub struct BadSignature;
+
+/// The 32 bytes of an Ed25519 public key.
+///
+/// Any 32 bytes can be held; only [`PublicKey::admit`] says whether they are a key we accept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey(pub [u8; 32]);
+
+/// The id under which a key's signatures stand on a record: a tagged hash of the key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub [u8; 32]);
+
+/// An Ed25519 signature: 64 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+impl PublicKey {
+    /// The id of this key.
+    pub fn id(&self) -> KeyId {
+        KeyId(Domain::KeyId.hash(&[&self.0]).0)
+    }
+
+    /// Whether this key may enter the ledger: a canonical encoding of a point that is neither weak nor
+    /// has a torsion component.
+    pub fn admit(&self) -> Result<(), KeyError> {
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::NotCanonical)?;
+        // Decompression accepts y >= p; the round trip does not.
+        if key.to_edwards().compress().to_bytes() != self.0 {
+            return Err(KeyError::NotCanonical);
+        }
+        if key.is_weak() {
+            return Err(KeyError::Weak);
+        }
+        if !key.to_edwards().is_torsion_free() {
+            return Err(KeyError::Torsion);
+        }
+        Ok(())
+    }
+
+    /// Admits this key together with its proof of possession for chain `chain`
+    /// (32 zero bytes in a genesis, whose hash is not known yet).
+    pub fn admit_possessed(&self, chain: &Digest, possession: &Signature) -> Result<(), KeyError> {
+        self.admit()?;
+        self.verify(&possession_bytes(chain, self), possession).map_err(|_| KeyError::Possession)
+    }
+
+    /// The one signature check of the protocol: strict, single.
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
+        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).map_err(|_| BadSignature)
+    }
+}
+
+/// An Ed25519 key pair; the secret is erased from memory when dropped.
+///
+/// There is no public `sign(bytes)`: each thing that is signed has a method or function of its own,
+/// which goes through [`SecretKey::sign_in`] with bytes that start with that thing's [`Domain`] tag.
+#[derive(Clone)]
+pub struct SecretKey(SigningKey);
+
+impl SecretKey {
+    /// The key pair of a 32-byte seed.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// The seed, to be stored. Handle with care.
+    pub fn to_seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs `message`, which must start with the tag of `domain`.
+    ///
+    /// # Panics
+    /// If it does not: signing under the wrong tag would defeat the separation of purposes.
+    pub fn sign_in(&self, domain: Domain, message: &[u8]) -> Signature {
+        assert!(message.starts_with(domain.tag()), "signed bytes start with their domain tag");
+        Signature(self.0.sign(message).to_bytes())
+    }
+
+    /// The proof that whoever presents this key holds its secret, for chain `chain`
+    /// (32 zero bytes in a genesis).
+    pub fn prove_possession(&self, chain: &Digest) -> Signature {
+        self.sign_in(Domain::Possession, &possession_bytes(chain, &self.public()))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.public())
+    }
+}
+
+fn possession_bytes(chain: &Digest, key: &PublicKey) -> alloc::vec::Vec<u8> {
+    [Domain::Possession.tag(), &chain.0, &key.0].concat()
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let digest: Digest = text.parse().map_err(|_| KeyError::Malformed { found: text.chars().count() })?;
+        Ok(Self(digest.0))
+    }
+}
+
+impl KeyId {
+    /// The first eight hexadecimal digits, for logs.
+    pub fn to_short(&self) -> String {
+        hex::encode(&self.0[..4])
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({})", hex::encode(self.0))
+    }
+}
+
+serde_as_hex_or_bytes!(PublicKey, 32);
+serde_as_hex_or_bytes!(KeyId, 32);
+serde_as_hex_or_bytes!(Signature, 64);
