@@ -21,6 +21,8 @@
 //! | [`index`] | the access entries, arranged for decisions |
 //! | [`state`] | the deterministic state machine: a block in, changes and outcomes out |
 //! | [`decision`] | may this subject do this to this object |
+//! | [`export`] | a whole chain in one file |
+//! | [`audit`] | re-derives everything from genesis and blocks, trusting nobody |
 //! | `api` | wire types of HTTP, and text as people write it (feature `api`) |
 #![no_std]
 
@@ -30,10 +32,12 @@ extern crate std;
 
 #[cfg(feature = "api")]
 pub mod api;
+pub mod audit;
 pub mod block;
 pub mod certificate;
 pub mod codec;
 pub mod decision;
+pub mod export;
 pub mod genesis;
 pub mod hash;
 pub mod index;

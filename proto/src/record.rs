@@ -28,3 +28,6 @@ pub use kinds::{
     AtomicSet, AuthorityChange, AuthorityName, AuthorityNameError, Body, Class, EnrolledKey, Kind, ParameterChange,
     Revoke, SetMember, ValidatorChange, ValidatorKeys,
 };
+
+#[cfg(test)]
+mod tests;

@@ -165,3 +165,6 @@ impl Rule {
             }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -278,6 +278,8 @@ fn a_pattern_covers_what_is_below_it_and_nothing_beside_it() {
 fn candidates_come_most_specific_first() {
     let longest = format!("file:{}/a/", "i".repeat(NAME_ID_BYTES_MAX - 3));
     let above = longest.strip_suffix("a/").expect("its end");
+    let roomy = format!("file:{}/a", "i".repeat(NAME_ID_BYTES_MAX - 2));
+    let over_roomy = format!("{}*", roomy.strip_suffix('a').expect("its end"));
     let deepest = format!("f:{}x", "a/".repeat(NAME_SEGMENTS_MAX - 1));
     for (text, want) in [
         ("user:alice", vec!["user:alice", "user:*", "*"]),
@@ -285,7 +287,8 @@ fn candidates_come_most_specific_first() {
         ("file:a/b/c", vec!["file:a/b/c", "file:a/b/*", "file:a/*", "file:*", "*"]),
         ("file:a//", vec!["file:a//", "file:a//*", "file:a/*", "file:*", "*"]),
         ("file:a:b/c", vec!["file:a:b/c", "file:a:b/*", "file:*", "*"]),
-        // 256 bytes up to the last `/` leave no room for a `*`.
+        // 255 bytes up to the last `/` leave room for a `*`, 256 do not.
+        (roomy.as_str(), vec![roomy.as_str(), &over_roomy, "file:*", "*"]),
         (longest.as_str(), vec![longest.as_str(), &format!("{above}*"), "file:*", "*"]),
     ] {
         let name = name(text);

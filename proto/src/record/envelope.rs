@@ -272,7 +272,7 @@ fn read_signatures(bytes: &[u8]) -> Result<Vec<(KeyId, Signature)>, Refusal> {
 /// A record whose signatures are good, by keys that the chain admitted to its authority, at least as
 /// many as the authority's threshold.
 ///
-/// INVARIANT: only `State::verify` makes one.
+/// INVARIANT: only `State::verify` makes one, or `State::recall` from what was verified before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     pub(crate) signed: Signed,
@@ -296,5 +296,15 @@ impl Verified {
     /// The class.
     pub fn class(&self) -> Class {
         self.signed.class()
+    }
+
+    /// The ordinal of its authority among all of the chain.
+    pub fn authority(&self) -> u32 {
+        self.authority
+    }
+
+    /// The ordinals of the signing keys among all that the chain admitted, ascending.
+    pub fn keys(&self) -> &[u32] {
+        &self.keys
     }
 }

@@ -333,6 +333,27 @@ fn questions_without_sense_are_refused_by_prover_and_verifier_alike() {
 }
 
 #[test]
+fn every_bit_of_a_root_and_of_a_leaf_hash_counts() {
+    let small = small();
+    let (leaf, earlier, root) = (small.leaf(6), small.root(7), small.root(11));
+    let (middle, inclusion) = (small.root(4), prove_inclusion(&small.tree, 6, 11).unwrap());
+    let consistency = prove_consistency(&small.tree, 7, 11).unwrap();
+    for bit in 0..256 {
+        let flip = |hash: &Digest| {
+            let mut hash = *hash;
+            hash.0[bit / 8] ^= 1 << (bit % 8);
+            hash
+        };
+        assert!(verify_inclusion(6, 11, &leaf, &inclusion, &flip(&root)).is_err());
+        assert!(verify_inclusion(6, 11, &flip(&leaf), &inclusion, &root).is_err());
+        assert!(verify_consistency(7, 11, &consistency, &flip(&earlier), &root).is_err());
+        assert!(verify_consistency(7, 11, &consistency, &earlier, &flip(&root)).is_err());
+        assert!(verify_consistency(4, 4, &[], &middle, &flip(&middle)).is_err());
+        assert!(verify_subtree_consistency(5, 5, 9, &[], &flip(&EMPTY_ROOT), &root).is_err());
+    }
+}
+
+#[test]
 fn refusals_say_what_was_found_and_what_was_expected() {
     let small = small();
     let (root1, root2) = (small.root(3), small.root(5));

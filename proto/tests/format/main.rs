@@ -1,0 +1,9 @@
+//! The bytes of the protocol: their encoding, the export, and what an audit makes of bad ones.
+//!
+//! Only the public interface is used. Every key, nonce and choice follows from a number, so each run makes
+//! the same bytes.
+
+mod chain;
+mod random;
+mod tampering;
+mod treachery;

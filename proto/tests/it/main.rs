@@ -1,0 +1,10 @@
+//! The meaning of an access ledger, checked from outside: only the public interface is used.
+
+mod budgets;
+mod chain;
+mod differential;
+mod laws;
+mod ledgers;
+mod naive;
+mod story;
+mod tables;

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs the system packages that the build needs and this machine lacks, by name, with apt.
+# Sourced by demo.sh and test.sh; quick where nothing is missing.
+set -euo pipefail
+
+missing=()
+have() { command -v "$1" >/dev/null 2>&1; }
+have c++ || missing+=(build-essential)
+have curl || missing+=(curl)
+# RocksDB's bindings are generated with libclang at build time.
+if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1; then
+    missing+=(libclang-dev)
+fi
+# The generator also wants clang's own headers (stddef.h and its like).
+if ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then
+    missing+=(clang)
+fi
+if [ "${#missing[@]}" -gt 0 ]; then
+    echo "installing: ${missing[*]}" >&2
+    as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    "${as_root[@]}" apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq "${missing[@]}" >&2
+fi
+if ! have cargo; then
+    echo "error: cargo is not on the PATH" >&2
+    echo "hint: install Rust 1.88 or later, for example with rustup" >&2
+    exit 1
+fi

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Every test of the project, from a machine with Rust and apt. See README.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/setup.sh
+
+step() { printf '\n== %s\n' "$*"; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked --quiet
+
+step "tidy: links, commands, dependencies, advisories"
+cargo xtask tidy
+
+step "programs"
+cargo build --release --workspace --locked
+
+step "tests"
+# The documentation's examples first, so that the long list ends the output.
+status=0
+cargo test --release --workspace --locked --doc 2>&1 | tee "$log" || status=$?
+cargo test --release --workspace --locked --lib --bins --tests --no-fail-fast 2>&1 | tee -a "$log" || status=$?
+
+sum() { sed -n "s/^test result: .* \([0-9]*\) $1.*/\1/p" "$log" | awk '{ total += $1 } END { print total + 0 }'; }
+printf '\n%s passed, %s failed, %s skipped\n' "$(sum passed)" "$(sum failed)" "$(sum ignored)"
+exit "$status"

@@ -1,0 +1,27 @@
+//! Every source says what it is for, and nothing names the machine that it was written on.
+
+use super::Tree;
+
+/// Paths that mean something on one machine only, split so that this file does not hold them.
+const FOREIGN: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+const TEXTS: [&str; 9] = [".rs", ".md", ".toml", ".sh", ".py", ".json", ".yml", "justfile", ".ci/run"];
+
+pub(super) fn check(tree: &Tree) -> anyhow::Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for source in tree.with_ending(".rs") {
+        let text = tree.read(source)?;
+        if !text.starts_with("//!") {
+            findings.push(format!("{}: no module doc on the first line", source.display()));
+        }
+    }
+    for ending in TEXTS {
+        for file in tree.with_ending(ending) {
+            for (at, line) in tree.read(file)?.lines().enumerate() {
+                if let Some(path) = FOREIGN.iter().find(|path| line.contains(*path)) {
+                    findings.push(format!("{}:{}: names `{path}`", file.display(), at + 1));
+                }
+            }
+        }
+    }
+    Ok(findings)
+}
