@@ -21,3 +21,24 @@ fmt:
 # Ten million questions: decision against the naive evaluator, in process.
 differential ledgers="100000":
     WRIT_LEDGERS={{ledgers}} cargo test --release -p writ-proto --test it -- differential --nocapture
+
+# Two thousand questions and more over HTTP: a real node against the naive evaluator.
+differential-http ledgers="24": programs
+    WRIT_LEDGERS={{ledgers}} cargo test --release -p writ-tests --test it -- decisions --nocapture
+
+# Kill -9 in the middle of appends, and of imports: nothing acknowledged is lost, nothing is doubled.
+kill rounds="50" imports="10": programs
+    WRIT_KILLS={{rounds}} WRIT_IMPORTS={{imports}} cargo test --release -p writ-tests --test it -- kill imports --nocapture
+
+# Ten years of real access history through `writ import`, from the folder in WRIT_SHARED or `../shared`.
+history: programs
+    cargo test --release -p writ-tests --test it -- history --nocapture
+
+# Changed exports, and changed bytes under a node: all of them are noticed.
+tamper changes="5000" flips="100": programs
+    WRIT_TAMPERS={{changes}} WRIT_FLIPS={{flips}} cargo test --release -p writ-tests --test it -- tamper rot --nocapture
+
+# The programs that the system's tests run.
+[private]
+programs:
+    cargo build --release -p writ-node -p writ-client

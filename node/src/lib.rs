@@ -1,1 +1,89 @@
-//! placeholder
+//! The node: the shell that serves.
+//!
+//! It brings bytes to [`writ_proto`] and carries out what that answers: records from HTTP into the pool,
+//! blocks from the engine into RocksDB, questions from HTTP into decisions. Read [`node::Node::start`] from
+//! top to bottom to see how the parts are wired.
+
+pub mod chain;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod guard;
+pub mod home;
+pub mod http;
+pub mod init;
+pub mod ledger;
+pub mod mempool;
+pub mod metrics;
+pub mod node;
+pub mod shutdown;
+pub mod signer;
+pub mod storage;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use cli::Command;
+use config::Config;
+use home::Home;
+use node::Node;
+
+/// Carries out a command; returns when it is done, or the node has stopped.
+pub fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Dev { home, listen } => {
+            anyhow::ensure!(
+                listen.ip().is_loopback(),
+                "`{listen}` is beyond loopback; a development chain trusts a key that everybody may use, so it listens on loopback only"
+            );
+            let home = Home::at(home);
+            if !home.is_made() {
+                init::init_dev(&home, listen)?;
+            }
+            let mut config = Config::read(&home.config())?;
+            config.http.listen = listen;
+            serve(home, config)
+        }
+        Command::Init { home, chain, validators, authorities, scopes, dev_authority, genesis_file, listen } => {
+            let chain = chain.unwrap_or_default();
+            let plan = init::Plan { chain, validators, authorities, scopes, dev_authority, genesis_file };
+            for made in init::init(&home, &plan, listen)? {
+                println!("{}", made.path().display());
+            }
+            Ok(())
+        }
+        Command::Run { home, listen } => {
+            let home = Home::at(home);
+            let mut config = Config::read(&home.config())?;
+            config.http.listen = listen.unwrap_or(config.http.listen);
+            serve(home, config)
+        }
+        Command::Check { home } => check(&home),
+    }
+}
+
+/// Logs to stderr; `RUST_LOG` says what, with the engine's own chatter left out unless asked for.
+pub fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("info,{}", writ_engine::LOG_FILTER)));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+}
+
+fn serve(home: Home, config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let node = Node::start(home, config).await?;
+        // The one line on stdout: whoever started the node waits for it.
+        println!("{}", node.url());
+        node.run_until(shutdown::signal()).await
+    })
+}
+
+fn check(home: &Path) -> anyhow::Result<()> {
+    let report = check::check(&Home::at(home))?;
+    println!("{report}");
+    anyhow::ensure!(report.is_clean(), "the ledger in `{}` is not sound", home.display());
+    Ok(())
+}

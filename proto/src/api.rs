@@ -42,6 +42,12 @@ pub fn to_nfc(text: &str) -> String {
     text.nfc().collect()
 }
 
+/// Whether a decoded name may be shown as it is: in NFC, so that it reads back as the same name, and
+/// without control characters, which would let a name write on the screen. Others are shown in ledger form.
+pub fn is_readable(text: &str) -> bool {
+    unicode_normalization::is_nfc(text) && !text.chars().any(char::is_control)
+}
+
 /// The token of a place in the chain: `height.mark`, where the mark is the first sixteen hexadecimal
 /// digits of that block's commit leaf hash (at height 0 of the chain id). It orders answers, and tells
 /// when two of them come from different chains.

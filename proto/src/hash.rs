@@ -152,11 +152,13 @@ pub enum Domain {
     Proposal,
     /// The nonce of an imported row.
     ImportNonce,
+    /// A validator's claim to a transport key.
+    PeerClaim,
 }
 
 impl Domain {
     /// Every tag, for the test that they differ and for `docs/format.md`.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Record,
         Self::RecordId,
         Self::Genesis,
@@ -169,6 +171,7 @@ impl Domain {
         Self::Vote,
         Self::Proposal,
         Self::ImportNonce,
+        Self::PeerClaim,
     ];
 
     /// The tag's bytes: ASCII, ended by a zero byte, so no tag is the start of another.
@@ -187,6 +190,7 @@ impl Domain {
             Self::Vote => b"writ/vote/v1\0",
             Self::Proposal => b"writ/proposal/v1\0",
             Self::ImportNonce => b"writ/import/v1\0",
+            Self::PeerClaim => b"writ/peer/v1\0",
         }
     }
 

@@ -1,1 +1,59 @@
-//! placeholder
+//! The consensus engine behind one trait.
+//!
+//! Malachite (Tendermint in Rust) agrees on values; a ledger that implements [`Application`] builds, judges
+//! and commits them; a holder of the voting key that implements [`VoteSigner`] signs for it. [`Engine::start`]
+//! runs the three together, for a lone validator without any network as for many validators and full nodes.
+//! The engine's generics are compiled here, so that no other crate pays for them or sees them.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`application`] | what the engine asks of the ledger |
+//! | [`signing`] | how it asks for signatures, and checks them |
+//! | [`config`] | what a node chooses: timeouts, network, limits |
+//! | [`context`] | the engine's vocabulary in our words |
+//! | [`codec`] | the bytes of its messages |
+//! | [`parts`] | values on their way through the network |
+//! | [`admission`] | which of them are worth judging |
+//! | [`pace`] | when to start the next height |
+//! | [`host`] | answers the engine's questions, in order |
+//! | [`actors`] | the engine put together |
+//! | [`engine`] | its thread, its start and its end |
+//! | [`error`] | why it did not start, or stopped |
+//!
+//! What this crate leaves out: what a value *is* (the application's), how records travel before they are in
+//! one (the node's own network), discovery of peers (they are configured).
+
+mod actors;
+mod admission;
+mod application;
+mod codec;
+mod config;
+mod context;
+mod engine;
+mod error;
+mod host;
+mod pace;
+mod parts;
+mod signing;
+
+pub use application::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Statement, Validator, Verdict};
+pub use config::{Config, Network, Timeouts};
+pub use context::{ValidatorsError, proposer};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use signing::{PeerClaim, SignRefused, VoteSigner};
+
+/// What to let through of the engine's own log: a filter in the syntax of `tracing_subscriber::EnvFilter`, to
+/// be joined with the node's own. The engine calls it an error when a validator is alone, tells at length
+/// about every peer that it cannot reach, and warns of each end that was asked for; what matters of that is
+/// in its metrics and in what [`Engine::stopped`] says.
+pub const LOG_FILTER: &str = "arc_malachitebft=warn,arc_malachitebft_engine::node=error,arc_malachitebft_network=off,\
+                              arc_malachitebft_discovery=off,arc_malachitebft_sync=error,libp2p=error";
+
+/// The engine's metrics in the Prometheus text format: of all engines of this process, told apart by their
+/// moniker.
+pub fn encode_metrics() -> String {
+    let mut text = String::new();
+    malachitebft_app_channel::app::metrics::export(&mut text);
+    text
+}

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, RevokedBy, to_nfc};
+use super::{Entry, RevokedBy, is_readable, to_nfc};
 use crate::decision::Question;
 use crate::hash::Digest;
 use crate::name::{Action, ActionPattern, Name, NameError, Pattern, Side};
@@ -116,8 +116,8 @@ pub fn entry_of(
     revoked: Option<RevokedBy>,
 ) -> Entry {
     Entry {
-        sub: access.sub.to_display(Side::Subject),
-        obj: access.obj.to_display(Side::Object),
+        sub: access.sub.to_display_if(Side::Subject, is_readable),
+        obj: access.obj.to_display_if(Side::Object, is_readable),
         act: access.act.as_str().to_owned(),
         access: access.effect,
         iss: access.iss,

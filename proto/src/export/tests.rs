@@ -21,13 +21,17 @@ fn genesis() -> Genesis {
         time: LedgerTime::EPOCH,
         parameters: Parameters::default(),
         authorities: vec![RootAuthority {
-            name: "org1".parse().unwrap(),
+            name: "org1".parse().expect("a name"),
             keys: vec![enrolled(1)],
             threshold: 1,
             scope: Scope::everything(),
         }],
         root_quorum: 1,
-        validators: vec![ValidatorKeys { name: "v1".parse().unwrap(), vote: enrolled(2), checkpoint: enrolled(3) }],
+        validators: vec![ValidatorKeys {
+            name: "v1".parse().expect("a name"),
+            vote: enrolled(2),
+            checkpoint: enrolled(3),
+        }],
     }
 }
 
@@ -62,8 +66,8 @@ fn read(file: &[u8], size: usize) -> Result<Vec<Item>, ExportError> {
 }
 
 fn error(file: &[u8]) -> ExportError {
-    let error = read(file, file.len().max(1)).unwrap_err();
-    assert_eq!(read(file, 1).unwrap_err(), error, "the size of the pieces changes the error");
+    let error = read(file, file.len().max(1)).expect_err("a bad file");
+    assert_eq!(read(file, 1).expect_err("a bad file"), error, "the size of the pieces changes the error");
     error
 }
 

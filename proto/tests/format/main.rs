@@ -4,6 +4,11 @@
 //! the same bytes.
 
 mod chain;
+mod document;
+mod example;
+mod files;
+mod fuzz;
+mod golden;
 mod random;
 mod tampering;
 mod treachery;

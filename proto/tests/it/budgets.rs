@@ -116,13 +116,9 @@ fn roles_are_counted_by_level_then_bytewise_and_what_comes_later_leads_nowhere()
             grant("org2", "user:a", "read", "*"),
         ],
     ]);
-    for (obj, why) in [
-        ("file:last", "deny"),
-        ("file:beyond", "grant"),
-        ("file:a", "grant"),
-        ("file:b", "deny"),
-        ("file:c", "grant"),
-    ] {
+    for (obj, why) in
+        [("file:last", "deny"), ("file:beyond", "grant"), ("file:a", "grant"), ("file:b", "deny"), ("file:c", "grant")]
+    {
         assert_eq!(ask(&cut, "user:a", "read", obj), (why, vec![0]), "{obj}");
     }
 }

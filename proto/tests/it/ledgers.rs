@@ -68,6 +68,9 @@ struct Character {
     memberships: u64,
     denials: u64,
     revocations: u64,
+    /// Of subjects that are no patterns: how many are one and the same.
+    favoured: u64,
+    favourite: &'static str,
     roots: usize,
     roles: usize,
 }
@@ -81,6 +84,8 @@ impl Character {
             memberships: random.pick(&[10, 40, 60]),
             denials: random.pick(&[0, 15, 40]),
             revocations: random.pick(&[0, 10, 25]),
+            favoured: random.pick(&[0, 0, 60]),
+            favourite: random.pick(&["user:a", "user:org/b", "role:r0"]),
             roots: 1 + random.below(ROOTS.len() as u64) as usize,
             roles: 2 + random.below(ROLES.len() as u64 - 1) as usize,
         }
@@ -99,7 +104,8 @@ pub(crate) fn script(seed: u64) -> Script {
     let character = Character::new(&mut random);
     let heights = 1 + random.below(12);
     let step = random.pick(&[1, 5, 20]);
-    let mut writer = Writer { random, character, nonce: 0, made: Vec::new(), held_back: Vec::new(), step, horizon: heights * step };
+    let mut writer =
+        Writer { random, character, nonce: 0, made: Vec::new(), held_back: Vec::new(), step, horizon: heights * step };
     let mut blocks = Vec::new();
     let mut now = 0;
     for _ in 0..heights {
@@ -115,7 +121,8 @@ pub(crate) fn script(seed: u64) -> Script {
 pub(crate) fn entries_of(seed: u64, count: usize) -> Vec<Signed> {
     let mut random = Random::new(seed);
     let character = Character { memberships: 50, ..Character::new(&mut random) };
-    let mut writer = Writer { random, character, nonce: 0, made: Vec::new(), held_back: Vec::new(), step: 1, horizon: 3 };
+    let mut writer =
+        Writer { random, character, nonce: 0, made: Vec::new(), held_back: Vec::new(), step: 1, horizon: 3 };
     (0..count).flat_map(|_| writer.records(2)).collect()
 }
 
@@ -222,6 +229,9 @@ impl Writer {
         if self.random.percent(self.character.patterns) {
             return self.random.pick(&SUBJECT_PATTERNS);
         }
+        if self.random.percent(self.character.favoured) {
+            return self.character.favourite;
+        }
         if self.random.percent(55) { self.role() } else { self.random.pick(&USERS) }
     }
 
@@ -313,7 +323,10 @@ impl Asker {
             2 => {
                 let other = self.instant();
                 let interval = Interval::new(at.min(other), at.max(other)).expect("in order");
-                Moment { interval, height: (self.random.below(chain.height() + 1)).max(self.random.below(chain.height() + 1)) }
+                Moment {
+                    interval,
+                    height: (self.random.below(chain.height() + 1)).max(self.random.below(chain.height() + 1)),
+                }
             }
             _ => {
                 let at = at.max(LedgerTime::from_millis(START_MS).expect("the genesis time"));

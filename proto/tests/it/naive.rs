@@ -262,7 +262,10 @@ impl Entry<'_> {
 
     /// Step 4.
     fn is_membership_denial_of(&self, role: &str) -> bool {
-        self.effect == Effect::Deny && (self.act == "member" || self.act == "*") && is_role(role) && covers(self.obj, role)
+        self.effect == Effect::Deny
+            && (self.act == "member" || self.act == "*")
+            && is_role(role)
+            && covers(self.obj, role)
     }
 }
 
@@ -289,7 +292,9 @@ impl Case<'_> {
         while !level.is_empty() {
             let mut by_role: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
             for grant in self.entries {
-                let leads = grant.is_membership_grant() && grant.truth != Truth::False && grant.holds_somewhere(self.lo, self.hi);
+                let leads = grant.is_membership_grant()
+                    && grant.truth != Truth::False
+                    && grant.holds_somewhere(self.lo, self.hi);
                 for from in level.iter().filter(|name| leads && covers(grant.sub, name)) {
                     by_role.entry(grant.obj).or_default().push((from, grant));
                 }

@@ -57,7 +57,8 @@ fn story(text: &str) -> Result<(), String> {
         let entries: BTreeSet<u64> = words.map(index).collect();
         let found: BTreeSet<u64> = decision.entries.iter().copied().collect();
         let until = until.map(|until| (until != "never").then(|| time(until.parse().expect("a time"))));
-        if decision.why.as_str() != why || found != entries || until.is_some_and(|until| until != decision.valid_until) {
+        if decision.why.as_str() != why || found != entries || until.is_some_and(|until| until != decision.valid_until)
+        {
             return Err(format!("{}\n{line}\nexpected entries {entries:?}, both say {decision:?}", chain.words()));
         }
         assert_eq!(decision.is_granted(), why == "grant");
@@ -75,7 +76,7 @@ struct Line {
 
 enum What {
     Nothing,
-    Entry { signed: Result<Signed, String> },
+    Entry(Box<Result<Signed, String>>),
     Revoke { by: String, nonce: u64, target: String, effect: Effect },
 }
 
@@ -99,7 +100,7 @@ impl Line {
                 let effect = if sign == "+" { Effect::Grant } else { Effect::Deny };
                 let entry = read_rest(access(effect, sub, act, obj), rest);
                 let signed = try_sign(by, nonce, Body::Access(entry));
-                What::Entry { signed: signed.map_err(|refusal| refusal.code.as_str().to_owned()) }
+                What::Entry(Box::new(signed.map_err(|refusal| refusal.code.as_str().to_owned())))
             }
             _ => panic!("`{line}` cannot be read"),
         };
@@ -107,16 +108,16 @@ impl Line {
     }
 
     fn tagged(&self) -> Option<(&str, RecordId)> {
-        match (&self.tag, &self.what) {
-            (Some(tag), What::Entry { signed: Ok(signed) }) => Some((tag, signed.id())),
-            _ => None,
+        match &self.what {
+            What::Entry(signed) => Some((self.tag.as_deref()?, signed.as_ref().as_ref().ok()?.id())),
+            What::Nothing | What::Revoke { .. } => None,
         }
     }
 
     fn signed(&self, tags: &BTreeMap<&str, RecordId>) -> Option<Result<Signed, String>> {
         match &self.what {
             What::Nothing => None,
-            What::Entry { signed } => Some(signed.clone()),
+            What::Entry(signed) => Some((**signed).clone()),
             What::Revoke { by, nonce, target, effect } => {
                 // What no entry is called is an entry that never comes.
                 let target = tags.get(&**target).copied().unwrap_or(RecordId(writ_proto::hash::Digest::ZERO));

@@ -3,6 +3,13 @@
 //! How a case is written is told in [`crate::story`]. Each answer is asked of the real evaluator and of
 //! the naive one; both must give exactly what is written, reasons included.
 
+use writ_proto::decision::{Moment, Question};
+use writ_proto::limits::{NAME_ID_BYTES_MAX, NAME_SEGMENTS_MAX};
+use writ_proto::record::{Body, Effect};
+use writ_proto::time::Interval;
+
+use crate::chain::{Chain, access, sign, time};
+use crate::ledgers::name;
 use crate::story::tell;
 
 #[test]
@@ -649,6 +656,35 @@ fn a_denied_membership_carries_no_grants_and_still_carries_denials() {
             ",
         ),
         (
+            "however many other roles are denied to the same subject",
+            "
+            10 org1 + user:a member role:r/x #m
+            10 org1 + role:r/x read file:x #g
+            10 org1 + user:b member role:r/x #n
+            10 org1 - user:a member role:1 ..90
+            10 org1 - user:a member role:2 ..90
+            10 org1 - user:a member role:3 ..90
+            10 org1 - user:a * role:4 ..90
+            10 org1 - user:a * role:r/x/* ..90
+            10 org1 - user:a read role:r/x ..90
+            10 org1 - user:a read role:r/* ..90
+            20 org1 - user:a member role:r/x 20..30
+            20 org1 - user:a member role:r/* 40..50
+            20 org1 - user:a * role:* 60..70
+            20 org1 - user:a member * 80..85 if ?
+            ? user:a read file:x @19 -> grant m g
+            ? user:a read file:x @20 -> no_match until 30
+            ? user:a read file:x @30 -> grant m g until 40
+            ? user:a read file:x @40 -> no_match until 50
+            ? user:a read file:x @50 -> grant m g until 60
+            ? user:a read file:x @60 -> no_match until 70
+            ? user:a read file:x @70 -> grant m g until 80
+            ? user:a read file:x @80 -> indeterminate g until 85
+            ? user:a read file:x @85 -> grant m g until never
+            ? user:b read file:x @20 -> grant n g until never
+            ",
+        ),
+        (
             "a denied role that asks for itself keeps its own grants: it was not entered",
             "
             10 org1 + role:r read file:x #g
@@ -1228,6 +1264,20 @@ fn an_answer_stands_until_something_looked_at_starts_or_ends() {
             ",
         ),
         (
+            "also one that stands on no entry",
+            "
+            10 org1 + * read file:x #g
+            10 org1 - * member role:* 50..60
+            10 org1 - role:r/* * role:r/x/* 30..40
+            10 org1 - * member role:s 20..25
+            10 org1 - * read role:* 20..25
+            ? role:r/x/y read file:x @15 -> grant g until 30
+            ? role:r/x read file:x @15 -> grant g until 50
+            ? role:s read file:x @15 -> grant g until 20
+            ? user:a read file:x @15 -> grant g until never
+            ",
+        ),
+        (
             "what is revoked, never held or is not known is not looked at",
             "
             10 org1 + user:a read file:x #g
@@ -1279,4 +1329,43 @@ fn an_answer_stands_until_something_looked_at_starts_or_ends() {
             ",
         ),
     ]);
+}
+
+#[test]
+fn the_longest_names_are_covered_by_each_of_their_prefixes() {
+    let deep = |kind: &str| format!("{kind}:{}", vec!["s"; NAME_SEGMENTS_MAX].join("/"));
+    let long = |kind: &str| format!("{kind}:{}/x", "l".repeat(NAME_ID_BYTES_MAX - 2));
+    let full = |kind: &str| format!("{kind}:{}/", "l".repeat(NAME_ID_BYTES_MAX - 1));
+    for (case, text, prefixes) in [
+        ("as many segments as there may be", deep as fn(&str) -> String, NAME_SEGMENTS_MAX - 1),
+        ("as many bytes as there may be, with room for a prefix", long, 1),
+        // The pattern would be a byte longer than a name may be.
+        ("as many bytes as there may be, the last a `/`", full, 0),
+    ] {
+        let (sub, obj) = (text("user"), text("file"));
+        let mut chain = Chain::new();
+        let mut records = Vec::new();
+        for (number, start) in covering(&obj).into_iter().enumerate() {
+            records.push(sign("org1", number as u64, Body::Access(access(Effect::Grant, &sub, "read", &start))));
+        }
+        for (number, start) in covering(&sub).into_iter().enumerate() {
+            records.push(sign("org2", number as u64, Body::Access(access(Effect::Grant, &start, "read", &obj))));
+        }
+        assert_eq!(chain.append(1, &records), vec![], "{case}");
+        // The name itself, its prefixes, its type, everything; for both sides.
+        assert_eq!(records.len(), 2 * (prefixes + 3), "{case}");
+        let act = Some("read".parse().expect("an action"));
+        let question = Question { sub: name(&sub), act, obj: name(&obj) };
+        let moment = Moment { interval: Interval::at(time(1)), height: 1 };
+        let decision = chain.both(&question, &moment).unwrap_or_else(|difference| panic!("{case}\n{}", difference.0));
+        assert_eq!(decision.entries.len(), records.len(), "{case}");
+    }
+}
+
+/// The name and every pattern that covers it and is no longer than a name may be.
+fn covering(name: &str) -> Vec<String> {
+    let kind = name.find(':').map_or(0, |colon| colon + 1);
+    let ends = name.bytes().enumerate().filter(|(at, byte)| *byte == b'/' && at + 2 - kind <= NAME_ID_BYTES_MAX);
+    let below = ends.map(|(at, _)| format!("{}*", &name[..=at]));
+    [name.to_owned(), format!("{}*", &name[..kind]), "*".to_owned()].into_iter().chain(below).collect()
 }

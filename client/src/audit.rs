@@ -1,0 +1,245 @@
+//! A whole chain verified: from an export, or from the nodes, of which none is trusted.
+//!
+//! Verification always starts at the genesis: what a block may hold depends on all blocks before it. What it
+//! costs is signatures, and those are checked on all cores.
+//!
+//! From the nodes: the blocks come from whichever node has them, and each is verified with its certificate.
+//! Then every node's own word for where it stands is compared with the chain that was verified.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use writ_proto::audit::{Auditor, BlockReport, Finding, Part, Report, verify_record};
+use writ_proto::block::Block;
+use writ_proto::codec::Blob;
+use writ_proto::export::{Frame, Item, Reader};
+use writ_proto::genesis::Genesis;
+use writ_proto::hash::Digest;
+use writ_proto::record::Verified;
+use writ_proto::refusal::Refusal;
+use writ_proto::state::State;
+
+use crate::client::Client;
+use crate::error::ClientError;
+
+/// Blocks asked for at once.
+const BLOCKS_AT_ONCE: u64 = 500;
+
+/// Bytes read from a file at once.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Records below which more threads cost more than they bring.
+const RECORDS_FOR_THREADS: usize = 32;
+
+/// Why a chain is not known to be good.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// It is not.
+    #[error("{0}")]
+    Finding(Finding),
+    /// A node tells of another chain than the one that was verified.
+    #[error("{node} has another block at height {height}: its commit leaf is {found}, verified was {expected}")]
+    Fork {
+        /// Which node.
+        node: String,
+        /// The height.
+        height: u64,
+        /// The commit leaf that the node tells.
+        found: Digest,
+        /// The commit leaf that was verified.
+        expected: Digest,
+    },
+    /// The file cannot be read.
+    #[error("cannot read `{path}`", path = .path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// The nodes do not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl From<Finding> for AuditError {
+    fn from(finding: Finding) -> Self {
+        Self::Finding(finding)
+    }
+}
+
+/// One node's word, which agrees with what was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreeing {
+    /// Which node.
+    pub node: String,
+    /// The height that it has reached; `None`: it did not answer.
+    pub height: Option<u64>,
+}
+
+/// Verifies an export. With `chain`, its genesis must be of that chain. `on_block` also hears how many bytes
+/// were read.
+pub fn audit_file(
+    path: &Path,
+    chain: Option<&Digest>,
+    mut on_block: impl FnMut(&BlockReport, u64),
+) -> Result<Report, AuditError> {
+    let io_error = |source| AuditError::Io { path: path.into(), source };
+    let mut file = File::open(path).map_err(io_error)?;
+    let mut reader = Reader::new();
+    let mut auditor: Option<Auditor> = None;
+    let mut report = None;
+    let (mut chunk, mut bytes) = (vec![0; CHUNK_BYTES], 0);
+    loop {
+        let read = file.read(&mut chunk).map_err(io_error)?;
+        if read == 0 {
+            break;
+        }
+        bytes += read as u64;
+        reader.push(&chunk[..read]);
+        while let Some(item) = reader.take().map_err(Finding::from)? {
+            match (item, &mut auditor) {
+                (Item::Genesis(genesis), auditor) => *auditor = Some(begin(*genesis, chain)?),
+                (Item::Block { offset, frame, .. }, Some(auditor)) => {
+                    let block = next_block(auditor, &frame);
+                    on_block(&block.map_err(|finding| Finding { offset: Some(offset), ..finding })?, bytes);
+                }
+                (Item::Trailer(trailer), Some(auditor)) => report = Some(auditor.finish(&trailer)?),
+                (_, None) => unreachable!("a reader gives the genesis first"),
+            }
+        }
+    }
+    reader.finish().map_err(Finding::from)?;
+    Ok(report.expect("a whole export has a trailer"))
+}
+
+/// Verifies the chain that the nodes have, starting from `genesis`, up to the height that the first of them
+/// says it has or any other has beyond that. Gives the report and each node's agreement.
+pub fn audit_nodes(
+    client: &Client,
+    genesis: Genesis,
+    mut on_block: impl FnMut(&BlockReport),
+) -> Result<(Report, Vec<Agreeing>), AuditError> {
+    let mut auditor = begin(genesis, None)?;
+    let mut leaves = vec![*auditor.state().chain()];
+    let nodes: Vec<Client> = client.apart().collect::<Result<_, _>>()?;
+    let mut unreachable = None;
+    for node in &nodes {
+        // What one node does not have, the next may.
+        let walked = walk(node, &mut auditor, |_, block| {
+            leaves.push(block.commit_leaf);
+            on_block(block);
+            Ok::<_, AuditError>(())
+        });
+        match walked {
+            Err(AuditError::Client(error)) if error.is_passing() => unreachable = Some(error),
+            other => other?,
+        }
+    }
+    let mut agreeing = Vec::new();
+    for node in &nodes {
+        let name = node.nodes()[0].clone();
+        let height = match place_of(node, &leaves) {
+            Err(AuditError::Client(error)) if error.is_passing() => {
+                unreachable = Some(error);
+                None
+            }
+            other => Some(other?),
+        };
+        agreeing.push(Agreeing { node: name, height });
+    }
+    match unreachable {
+        Some(error) if agreeing.iter().all(|agreeing| agreeing.height.is_none()) => Err(error.into()),
+        _ => Ok((auditor.report(), agreeing)),
+    }
+}
+
+/// Takes the blocks that a node has beyond the auditor's, up to where it stands when asked, and hands each
+/// verified frame on.
+pub(crate) fn walk<E: From<AuditError>>(
+    node: &Client,
+    auditor: &mut Auditor,
+    mut on_block: impl FnMut(&Frame, &BlockReport) -> Result<(), E>,
+) -> Result<(), E> {
+    let tip = node.status().map_err(AuditError::from)?.height;
+    while auditor.state().tip().height < tip {
+        let from = auditor.state().tip().height + 1;
+        let frames = node.blocks(from, BLOCKS_AT_ONCE.min(tip - from + 1)).map_err(AuditError::from)?;
+        if frames.is_empty() {
+            let reason = format!("it says that it has reached height {tip}, and has no block {from}");
+            let node = node.nodes()[0].clone();
+            return Err(AuditError::from(ClientError::Answer { node, what: "list of blocks", reason }).into());
+        }
+        for frame in frames {
+            let block = next_block(auditor, &frame).map_err(AuditError::from)?;
+            on_block(&frame, &block)?;
+        }
+    }
+    Ok(())
+}
+
+/// The height that a node says it has reached, if what it says of it is what was verified.
+fn place_of(node: &Client, leaves: &[Digest]) -> Result<u64, AuditError> {
+    let status = node.status()?;
+    let verified = leaves.len() as u64 - 1;
+    // A node that went on meanwhile is asked about the last height that was verified.
+    let (height, found) = match status.height <= verified {
+        true => (status.height, status.commit_leaf),
+        false => (verified, if verified == 0 { status.chain } else { node.header(verified)?.commit_leaf }),
+    };
+    let expected = usize::try_from(height).ok().and_then(|at| leaves.get(at)).copied();
+    let expected = expected.expect("a height that was verified has a leaf");
+    if found != expected {
+        return Err(AuditError::Fork { node: node.nodes()[0].clone(), height, found, expected });
+    }
+    Ok(status.height)
+}
+
+/// An auditor before block 1.
+pub(crate) fn begin(genesis: Genesis, chain: Option<&Digest>) -> Result<Auditor, Finding> {
+    match chain {
+        Some(chain) => Auditor::pinned(genesis, chain),
+        None => Auditor::new(genesis),
+    }
+}
+
+/// As [`Auditor::block`], with the signatures on all cores.
+fn next_block(auditor: &mut Auditor, frame: &Frame) -> Result<BlockReport, Finding> {
+    let block = auditor.open(frame)?;
+    let verified = verify_records(auditor.state(), &block).map_err(|(at, refusal)| Finding {
+        height: Some(block.header.height),
+        part: Part::Record(at),
+        code: Some(refusal.code),
+        offset: None,
+        detail: match refusal.field {
+            Some(field) => format!("`{field}`: {}", refusal.detail),
+            None => refusal.detail,
+        },
+    })?;
+    let changes = auditor.judge(&block, verified, &frame.certificate)?;
+    Ok(auditor.take(changes, &frame.certificate))
+}
+
+/// The block's records, verified; or the first that is at fault.
+fn verify_records(state: &State, block: &Block) -> Result<Vec<Verified>, (usize, Refusal)> {
+    let verify = |first: usize, records: &[Blob]| -> Result<Vec<Verified>, (usize, Refusal)> {
+        let numbered = records.iter().zip(first..);
+        numbered.map(|(record, at)| verify_record(state, &record.0).map_err(|refusal| (at, refusal))).collect()
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if cores == 1 || block.records.len() < RECORDS_FOR_THREADS {
+        return verify(0, &block.records);
+    }
+    let share = block.records.len().div_ceil(cores);
+    thread::scope(|scope| {
+        let shares = block.records.chunks(share).enumerate();
+        let running: Vec<_> =
+            shares.map(|(at, records)| scope.spawn(move || verify(at * share, records))).collect();
+        // In order, so that the first fault is the one that is told.
+        let parts = running.into_iter().map(|part| part.join().expect("verification does not panic"));
+        Ok(parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    })
+}

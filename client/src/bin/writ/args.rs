@@ -1,0 +1,85 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use writ_proto::hash::Digest;
+use writ_proto::record::AuthorityName;
+
+use crate::command;
+
+/// Where a node listens that was started without further ado.
+pub(crate) const DEFAULT_NODE: &str = "http://127.0.0.1:7001";
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 granted or done, 1 failed, 2 misused, 3 denied.
+Data goes to standard output, everything else to standard error.
+
+Times: 2026-11-23T08:00:00Z, 2026-11-23 (00:00:00Z of that day), now, today, tomorrow, tomorrow+1,
++8h or -30m from now (w d h m s).
+Names: type:id, as in file:plan.txt or role:staff; without a type a subject is a user: and an object
+a resource:. In entries also patterns: file:acl/* (all below), file:* (all of the type), * (all).";
+
+/// Ask, sign and audit an access ledger.
+#[derive(Debug, Parser)]
+#[command(name = "writ", version, about, after_help = AFTER_HELP, disable_help_subcommand = true, term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: command::Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// A node to ask; several are asked in turn if one does not answer [default: http://127.0.0.1:7001]
+    #[arg(long = "node", value_name = "URL", env = "WRIT_NODE", value_delimiter = ',', global = true, hide_env_values = true)]
+    pub(crate) nodes: Vec<String>,
+    /// The key file to sign with
+    #[arg(long, value_name = "FILE", env = "WRIT_KEY", global = true, hide_env_values = true)]
+    pub(crate) key: Option<PathBuf>,
+    /// The file with the passphrase of the key file
+    #[arg(long, value_name = "FILE", env = "WRIT_PASSPHRASE_FILE", global = true, hide_env_values = true)]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The authority to speak as; without it, the one that has the key. For `log`: whose entries
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) authority: Option<AuthorityName>,
+    /// The chain id that the nodes must have, in hexadecimal
+    #[arg(long, value_name = "ID", env = "WRIT_CHAIN", global = true, hide_env_values = true)]
+    pub(crate) chain: Option<Digest>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// Who, what, which action: of a question or an entry.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct About {
+    /// The subject: who
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sub: String,
+    /// The object: what
+    #[arg(long, value_name = "NAME")]
+    pub(crate) obj: String,
+    /// The action; without it, every action
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) act: Option<String>,
+}
+
+/// The commands below `key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a new key: FILE, and FILE.pub with its public half
+    New {
+        /// Where to put it; nothing is ever written over
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show the public half of a key
+    Show {
+        /// A key file, or its public half
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,74 @@
+//! The commands, one file each.
+
+mod audit;
+mod check;
+mod entry;
+mod export;
+mod find;
+mod import;
+mod key;
+mod log;
+mod progress;
+mod revoke;
+mod state;
+mod status;
+mod submit;
+
+use clap::Subcommand;
+use writ_proto::record::Effect;
+
+use crate::args::KeyCommand;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make and show issuer keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Grant access: sign an entry and append it
+    Grant(state::Options),
+    /// Deny access, whatever else grants it: sign an entry and append it
+    Deny(state::Options),
+    /// End an entry, granted or denied
+    Revoke(revoke::Options),
+    /// Ask: may this subject do this to this object?
+    Check(check::Options),
+    /// Show a record: what became of it, and the checked proof that it is in the log
+    Entry(entry::Options),
+    /// List the entries of the log
+    Log(log::Options),
+    /// Import a file of access rows, CSV or JSON lines
+    ///
+    /// Columns or members: sub, obj, act, access, iss, exp, ref, cond; only sub and obj are required. access is
+    /// granted (unless told otherwise), denied or revoked, which ends your own entries on exactly that sub, obj
+    /// and act. Rows take effect in file order. A file may be imported again, also after a crash: that adds nothing
+    /// twice. Rows may be added to it; those that were refused may be corrected.
+    #[command(verbatim_doc_comment)]
+    Import(import::Options),
+    /// Write the whole chain to a file, every block verified
+    Export(export::Options),
+    /// Verify everything: an export, or what the nodes have, trusting none of them
+    Audit(audit::Options),
+    /// Show how a node stands
+    Status,
+}
+
+/// Does it.
+pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Key(KeyCommand::New { out }) => key::new(&out, context),
+        Command::Key(KeyCommand::Show { file }) => key::show(&file, context),
+        Command::Grant(options) => state::run(options, Effect::Grant, context),
+        Command::Deny(options) => state::run(options, Effect::Deny, context),
+        Command::Revoke(options) => revoke::run(&options, context),
+        Command::Check(options) => check::run(&options, context),
+        Command::Entry(options) => entry::run(&options, context),
+        Command::Log(options) => log::run(&options, context),
+        Command::Import(options) => import::run(&options, context),
+        Command::Export(options) => export::run(&options, context),
+        Command::Audit(options) => audit::run(&options, context),
+        Command::Status => status::run(context),
+    }
+}

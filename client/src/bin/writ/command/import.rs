@@ -1,0 +1,135 @@
+//! `writ import`: a file of access rows.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use writ_client::append::{AppendError, Appender};
+use writ_client::import::journal::{Journal, JournalError, path_of};
+use writ_client::import::rows::{Format, read};
+use writ_client::import::{Failure as Stop, Refused, Summary, import};
+
+use super::progress;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output::{Cell, Style, Table, clean, print, print_line};
+
+/// Refused rows that are listed at most; all of them with `--json`.
+const LISTED_MAX: usize = 50;
+
+/// What to import.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The file: .csv or .jsonl
+    file: PathBuf,
+    /// The journal, which makes importing again safe [default: FILE.writ-journal]
+    #[arg(long, value_name = "PATH")]
+    journal: Option<PathBuf>,
+    /// How the file is written; without it, by its name
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Written>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Written {
+    /// Comma-separated values, the first line names the columns
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
+    let file = &options.file;
+    let bytes = fs::read(file).map_err(|error| Failure::failed(format!("cannot read `{}`: {error}", file.display())))?;
+    let format = match options.format {
+        Some(Written::Csv) => Format::Csv,
+        Some(Written::Jsonl) => Format::JsonLines,
+        None => Format::guess(&file.to_string_lossy(), &bytes),
+    };
+    let client = context.client()?;
+    let author = context.author(&client)?;
+    let rows = read(&bytes, format, author.authority()).map_err(|fault| {
+        let failure = Failure::of(&fault).code("bad_file").about(&format!("`{}`", file.display()));
+        failure.hint("the first line of CSV names the columns, as in `sub,obj,act,access`; `--format jsonl` reads JSON lines")
+    })?;
+    drop(bytes);
+    let path = options.journal.clone().unwrap_or_else(|| path_of(file));
+    let mut journal = Journal::open(&path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
+    let is_new = journal.rows().is_empty();
+    let bar = progress::bar(rows.len() as u64, "rows", context.json());
+    let mut appender = Appender::new(&client, &author);
+    let done = import(&rows, &author, &mut journal, &mut appender, context.now(), |done| bar.set_position(done));
+    bar.finish_and_clear();
+    let summary = done.map_err(of_stop)?;
+    if is_new && summary.duplicate > 0 {
+        let text = "some rows are in the ledger already, from another file or journal: an equal row of the same authority is the same \
+                    record. To say a thing again, tell the rows apart, by `ref` for example";
+        context.say("note:", text);
+    }
+    if context.json() {
+        print_line(&serde_json::to_string(&summary).expect("counts and texts are JSON"))?;
+    } else {
+        print(&words(&summary, context.out()))?;
+    }
+    Ok(if summary.refused == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn words(summary: &Summary, style: Style) -> String {
+    let Summary { appended, duplicate, revoked, entries_revoked, nothing_to_revoke, refused, refusals, .. } = summary;
+    let mut table = Table::default();
+    let entries = if revoked == entries_revoked { String::new() } else { format!("{entries_revoked} entries") };
+    for (name, count, note) in [
+        ("appended", *appended, ""),
+        ("duplicate", *duplicate, ""),
+        ("revoked", *revoked, entries.as_str()),
+        ("nothing to revoke", *nothing_to_revoke, ""),
+        ("refused", *refused, ""),
+    ] {
+        let name = if name == "refused" && count > 0 { Cell::of(name).painted(Style::red) } else { Cell::of(name) };
+        table.row(vec![name, Cell::number(count), Cell::dim(note)]);
+    }
+    let mut text = table.take(style);
+    if refusals.is_empty() {
+        return text;
+    }
+    let mut table = Table::headed(&["line", "code", "field", "why"]);
+    for Refused { line, code, field, detail } in refusals.iter().take(LISTED_MAX) {
+        let field = field.as_deref().unwrap_or("-");
+        table.row(vec![Cell::number(*line), Cell::of(clean(code)), Cell::of(clean(field)), Cell::of(clean(detail))]);
+    }
+    text.push('\n');
+    text.push_str(&table.take(style));
+    if refusals.len() > LISTED_MAX {
+        text.push_str(&format!("and {} more; `--json` lists them all\n", refusals.len() - LISTED_MAX));
+    }
+    text
+}
+
+fn of_journal(error: &JournalError) -> Failure {
+    let hint = match error {
+        JournalError::Busy { .. } => "wait until it has come to its end",
+        JournalError::OtherChain { .. } | JournalError::OtherAuthority { .. } => {
+            "`--journal PATH` keeps another journal for another chain or authority"
+        }
+        JournalError::Foreign { .. } => "`--journal PATH` names another place for the journal",
+        _ => "the journal knows what relative times and withdrawals were resolved to; restore it rather than delete it",
+    };
+    Failure::of(error).code("journal").hint(hint)
+}
+
+fn of_stop(stop: Stop<AppendError>) -> Failure {
+    match stop {
+        Stop::Mismatch(_) => Failure::of(&stop).code("changed_file").hint(
+            "rows that were sent must stay, in their order; new rows may be added anywhere. What a row did is undone by a row with \
+             access `revoked`, not by taking it out. `--journal PATH` starts anew: then rows with relative times are new rows",
+        ),
+        Stop::Journal(error) => of_journal(&error),
+        Stop::Ledger { done, rows, source } => {
+            Failure::from(source).about(&format!("stopped after {done} of {rows} rows")).hint("run it again: it goes on where it stopped")
+        }
+        other => Failure::of(&other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! `writ revoke`: end an entry.
+
+use clap::Args;
+use writ_client::ClientError;
+use writ_client::client::Client;
+use writ_proto::api::from_base64;
+use writ_proto::record::{Body, Effect, RecordId, Revoke, Signed};
+
+use super::{find, submit};
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output::short;
+
+/// Which entry to end.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The entry's id, or at least its first 8 digits
+    id: String,
+    /// What the entry is, for one that the nodes do not know yet
+    #[arg(long, value_name = "EFFECT", value_parser = ["granted", "denied"])]
+    effect: Option<String>,
+    #[command(flatten)]
+    submit: submit::Options,
+}
+
+pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let author = context.author(&client)?;
+    let target = find::id_of(&options.id, &client, None, context)?;
+    let said = options.effect.as_deref().map(|effect| if effect == "denied" { Effect::Deny } else { Effect::Grant });
+    let effect = match (effect_of(&client, target)?, said) {
+        (Some(known), Some(said)) if known != said => {
+            return Err(Failure::misused(format!("entry {target} is `{}`, not `{}`", known.as_str(), said.as_str())));
+        }
+        (Some(known), _) => known,
+        (None, Some(said)) => said,
+        (None, None) => {
+            return Err(Failure::failed(format!("no record {target} is known"))
+                .code("not_found")
+                .hint("to revoke an entry before it arrives, say what it is: `--effect granted`"));
+        }
+    };
+    let verb = if effect == Effect::Grant { "ends the grant" } else { "lifts the denial" };
+    let words = format!("{} {verb} {}", author.authority(), short(&target.0));
+    submit::append(Body::Revoke(Revoke { target, effect }), &author, &client, &words, &options.submit, context)
+}
+
+/// What the target is, by its own bytes; `None` if no node knows it.
+fn effect_of(client: &Client, target: RecordId) -> Result<Option<Effect>, Failure> {
+    let receipt = match client.record(target) {
+        Ok(receipt) => receipt,
+        Err(error @ ClientError::Problem { .. }) if error.code() == Some("not_found") => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let bytes = receipt.record.as_deref().and_then(from_base64);
+    let Some(signed) = bytes.and_then(|bytes| Signed::decode(bytes).ok()).filter(|signed| signed.id() == target) else {
+        return Ok(None);
+    };
+    match signed.body() {
+        Body::Access(access) => Ok(Some(access.effect)),
+        other => {
+            let kind = other.kind().as_str();
+            Err(Failure::misused(format!("record {target} is of kind `{kind}`, only grants and denials can be revoked")))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `writ grant` and `writ deny`: state an entry.
+
+use clap::Args;
+use writ_client::when::Span;
+use writ_proto::api::Tuple;
+use writ_proto::record::{Body, Effect};
+use writ_proto::refusal::Refusal;
+
+use super::submit;
+use crate::args::About;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::output::{beside, clean};
+
+/// What to state.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    about: About,
+    /// From when it holds; without it, from when the ledger takes it in
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Until when it holds; without it, until revoked
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// For how long it holds, as in 8h or 2w
+    #[arg(long = "for", value_name = "DURATION", conflicts_with = "until")]
+    for_: Option<String>,
+    /// Under which condition, in CEL
+    #[arg(long = "if", value_name = "CEL")]
+    if_: Option<String>,
+    /// The request that led to it: a ticket, say
+    #[arg(long = "ref", value_name = "REF")]
+    ref_: Option<String>,
+    #[command(flatten)]
+    submit: submit::Options,
+}
+
+pub(super) fn run(options: Options, effect: Effect, context: &Context) -> Result<Exit, Failure> {
+    let Options { about, from, until, for_, if_, ref_, submit } = options;
+    let now = context.now();
+    let from = from.map(|text| context.time("from", &text)).transpose()?;
+    let mut until = until.map(|text| context.time("until", &text)).transpose()?;
+    if let Some(text) = for_ {
+        let span: Span = text.strip_prefix('+').unwrap_or(&text).parse().map_err(|error| Failure::of_option("for", error))?;
+        let end = from.unwrap_or(now).checked_add_millis(span.0);
+        until = Some(end.ok_or_else(|| Failure::of_option("for", "that leads beyond the year 9999"))?);
+    }
+    let tuple = Tuple {
+        sub: about.sub,
+        obj: about.obj,
+        act: about.act,
+        access: Some(effect.as_str().into()),
+        iss: from.map(|time| time.to_string()),
+        exp: until.map(|time| time.to_string()),
+        cond: if_,
+        reference: ref_,
+        ..Tuple::default()
+    };
+    let access = tuple.to_access().map_err(by_option)?;
+    if let Some(exp) = access.exp.filter(|exp| *exp <= now) {
+        context.say("warning:", &format!("this entry ended {}: it will never hold", beside(exp, now)));
+    }
+    let client = context.client()?;
+    let author = context.author(&client)?;
+    let verb = if effect == Effect::Grant { "grants" } else { "denies" };
+    let what = tuple.act.as_deref().map_or("every action".into(), |act| format!("`{}`", clean(act)));
+    let until = access.exp.map_or(String::new(), |exp| format!(", until {}", beside(exp, now)));
+    let from = access.iss.map_or(String::new(), |iss| format!(", from {}", beside(iss, now)));
+    let words = format!("{} {verb} {} {what} on {}{from}{until}", author.authority(), clean(&tuple.sub), clean(&tuple.obj));
+    submit::append(Body::Access(access), &author, &client, &words, &submit, context)
+}
+
+/// Blames the option rather than the member.
+fn by_option(refusal: Refusal) -> Failure {
+    let option = match refusal.field {
+        Some("iss") => "from",
+        Some("exp") => "until",
+        Some("cond") => "if",
+        Some(field) => field,
+        None => return refusal.into(),
+    };
+    Failure::of_option(option, refusal.detail)
+}

@@ -1,0 +1,368 @@
+//! The nodes of one chain, asked as if they were one.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use writ_proto::api::{
+    AuthorityAnswer, Batch, BatchAnswer, BatchResult, CheckAnswer, ConsistencyAnswer, EntriesPage, Entry, HeaderAnswer,
+    HeadersPage, InclusionAnswer, Receipt, Status, to_base64,
+};
+use writ_proto::export::Frame;
+use writ_proto::genesis::Genesis;
+use writ_proto::record::{Effect, RecordId, Signed};
+use writ_proto::time::LedgerTime;
+
+use crate::error::ClientError;
+use crate::transport::{Call, Transport, with_query};
+use crate::verify::{self, ProofFault, View};
+
+/// Records that one batch holds at most.
+pub const BATCH_RECORDS_MAX: usize = 1000;
+
+/// Bytes that the records of one batch have at most, in base64.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a node is asked to wait for a block.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The nodes of one chain. One that does not answer is passed over; see the errors of each call for what
+/// the others said.
+#[derive(Debug)]
+pub struct Client {
+    transport: Transport,
+}
+
+/// How long an answer to a submission waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until the record is in a block, or ten seconds.
+    Committed,
+    /// Until the node has taken it in.
+    Seen,
+    /// Not at all.
+    None,
+}
+
+/// A question.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// Who.
+    pub sub: String,
+    /// Which action; `None`: every action.
+    pub act: Option<String>,
+    /// What.
+    pub obj: String,
+    /// At which instant, on today's log.
+    pub at: Option<LedgerTime>,
+    /// With the knowledge of which height.
+    pub height: Option<u64>,
+    /// As of which instant: both knowledge and instant.
+    pub as_of: Option<LedgerTime>,
+    /// Not before this position.
+    pub at_least: Option<String>,
+    /// The circumstances, as a JSON object.
+    pub context: Option<String>,
+    /// Whether to answer with all reasons.
+    pub explain: bool,
+}
+
+/// Which entries to list. Names are compared with what was written: a pattern matches itself.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this subject.
+    pub sub: Option<String>,
+    /// On this object.
+    pub obj: Option<String>,
+    /// Of this action.
+    pub act: Option<String>,
+    /// Of this effect.
+    pub access: Option<Effect>,
+    /// Of this authority.
+    pub authority: Option<String>,
+    /// From this leaf on.
+    pub from_index: Option<u64>,
+    /// Of the block of this height.
+    pub height: Option<u64>,
+    /// Also those that were rejected.
+    pub rejected_too: bool,
+    /// How many in one page; `None`: as the node likes.
+    pub page: Option<usize>,
+}
+
+/// The entries of a listing, asked for page by page.
+#[derive(Debug)]
+pub struct Entries<'a> {
+    client: &'a Client,
+    filter: Filter,
+    page: std::vec::IntoIter<Entry>,
+    next: Next,
+}
+
+#[derive(Debug)]
+enum Next {
+    First,
+    Cursor(String),
+    End,
+}
+
+impl Client {
+    /// A client of the nodes at these addresses.
+    ///
+    /// # Errors
+    /// If there is none, or one is no address.
+    pub fn new(nodes: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ClientError> {
+        Ok(Self { transport: Transport::new(nodes)? })
+    }
+
+    /// The addresses of the nodes.
+    pub fn nodes(&self) -> &[String] {
+        self.transport.nodes()
+    }
+
+    /// A client of each node alone, to compare them.
+    pub fn apart(&self) -> impl Iterator<Item = Result<Self, ClientError>> {
+        self.nodes().iter().map(|node| Self::new([node]))
+    }
+
+    /// How a node stands.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status".into(), "status")
+    }
+
+    /// The same as the node wrote it.
+    pub fn status_json(&self) -> Result<String, ClientError> {
+        self.get_text("/v1/status".into(), "status")
+    }
+
+    /// The genesis, as a node tells it: compare its chain id with one that came another way.
+    pub fn genesis(&self) -> Result<Genesis, ClientError> {
+        self.get("/v1/genesis".into(), "genesis")
+    }
+
+    /// Who may speak of what.
+    pub fn authorities(&self) -> Result<Vec<AuthorityAnswer>, ClientError> {
+        #[derive(Deserialize)]
+        struct Listed {
+            authorities: Vec<AuthorityAnswer>,
+        }
+        Ok(self.get::<Listed>("/v1/authorities".into(), "list of authorities")?.authorities)
+    }
+
+    /// Answers a question.
+    pub fn check(&self, question: &Question) -> Result<CheckAnswer, ClientError> {
+        self.get(question.path(), "decision")
+    }
+
+    /// The same as the node wrote it, and read.
+    pub fn check_json(&self, question: &Question) -> Result<(String, CheckAnswer), ClientError> {
+        let answer = self.transport.call(&Call::get(question.path()))?;
+        let read = read_json(&answer.node, &answer.body, "decision")?;
+        Ok((text_of(&answer.node, answer.body, "decision")?, read))
+    }
+
+    /// The entries that fit a filter, ascending by index.
+    pub fn entries(&self, filter: Filter) -> Entries<'_> {
+        Entries { client: self, filter, page: Vec::new().into_iter(), next: Next::First }
+    }
+
+    /// What became of a record, with the record and the proof where it is in the log. The proof is checked.
+    pub fn record(&self, id: RecordId) -> Result<Receipt, ClientError> {
+        let (receipt, _) = self.record_json(id)?;
+        Ok(receipt)
+    }
+
+    /// The same, and as the node wrote it.
+    pub fn record_json(&self, id: RecordId) -> Result<(Receipt, String), ClientError> {
+        let answer = self.transport.call(&Call::get(format!("/v1/records/{id}")))?;
+        let receipt: Receipt = read_json(&answer.node, &answer.body, "record")?;
+        verify::check_record(id, &receipt).map_err(|fault| proof(&answer.node, fault))?;
+        Ok((receipt, text_of(&answer.node, answer.body, "record")?))
+    }
+
+    /// Appends one record. The proof in the receipt is checked.
+    pub fn submit(&self, record: &Signed, wait: Wait) -> Result<Receipt, ClientError> {
+        let path = with_query("/v1/records", wait.query());
+        let call = Call { wait: wait.patience(), ..Call::post(path, record.bytes(), "application/octet-stream") };
+        let answer = self.transport.call(&call)?;
+        let receipt: Receipt = read_json(&answer.node, &answer.body, "receipt")?;
+        match verify::check_receipt(record, &receipt) {
+            Ok(_) => Ok(receipt),
+            // A duplicate was perhaps signed another time, with another `submit_by`.
+            Err(ProofFault::Proof(_)) if receipt.duplicate => {
+                let stored = self.record(record.id())?;
+                Ok(Receipt { duplicate: true, ..stored })
+            }
+            Err(fault) => Err(proof(&answer.node, fault)),
+        }
+    }
+
+    /// Appends records: one result for each, in order. The proofs of those that were not in the log before
+    /// are checked.
+    pub fn submit_batch(&self, records: &[Signed], wait: Wait) -> Result<Vec<BatchResult>, ClientError> {
+        let batch = Batch { records: records.iter().map(|record| to_base64(record.bytes())).collect() };
+        let body = serde_json::to_vec(&batch).expect("texts are JSON");
+        let path = with_query("/v1/records/batch", wait.query());
+        let call = Call { wait: wait.patience(), ..Call::post(path, &body, "application/json") };
+        let answer = self.transport.call(&call)?;
+        let results = read_json::<BatchAnswer>(&answer.node, &answer.body, "list of receipts")?.results;
+        if results.len() != records.len() {
+            let reason = format!("{} results for {} records", results.len(), records.len());
+            return Err(ClientError::Answer { node: answer.node, what: "list of receipts", reason });
+        }
+        for (record, result) in records.iter().zip(&results) {
+            let BatchResult::Receipt(receipt) = result else { continue };
+            match verify::check_receipt(record, receipt) {
+                Err(ProofFault::Proof(_)) if receipt.duplicate => {}
+                checked => drop(checked.map_err(|fault| proof(&answer.node, fault))?),
+            }
+        }
+        Ok(results)
+    }
+
+    /// Blocks with their certificates, ascending from a height; none if the chain ends before it.
+    pub fn blocks(&self, from: u64, limit: u64) -> Result<Vec<Frame>, ClientError> {
+        let pairs = [("from", Some(from.to_string())), ("limit", Some(limit.to_string()))];
+        let call = Call { accept: "application/octet-stream", ..Call::get(with_query("/v1/blocks", pairs)) };
+        let answer = self.transport.call(&call)?;
+        Frame::decode_all(&answer.body).map_err(|(good, fault)| {
+            let reason = format!("block {}: {fault}", from.saturating_add(good as u64));
+            ClientError::Answer { node: answer.node, what: "list of blocks", reason }
+        })
+    }
+
+    /// The header of one block.
+    pub fn header(&self, height: u64) -> Result<HeaderAnswer, ClientError> {
+        let pairs = [("from", Some(height.to_string())), ("limit", Some("1".into()))];
+        let answer = self.transport.call(&Call::get(with_query("/v1/headers", pairs)))?;
+        let page: HeadersPage = read_json(&answer.node, &answer.body, "page of headers")?;
+        let header = page.headers.into_iter().next().filter(|header| header.header.height == height);
+        header.ok_or_else(|| ClientError::Answer {
+            node: answer.node,
+            what: "header",
+            reason: format!("the header of block {height} is missing"),
+        })
+    }
+
+    /// The proof that a record is in the log at a size; check it with [`verify::check_inclusion`].
+    pub fn inclusion(&self, id: RecordId, size: Option<u64>) -> Result<InclusionAnswer, ClientError> {
+        let pairs = [("id", Some(id.to_string())), ("size", size.map(|size| size.to_string()))];
+        self.get(with_query("/v1/proofs/inclusion", pairs), "inclusion proof")
+    }
+
+    /// Proves that the log only grew from one view to another.
+    pub fn check_growth(&self, earlier: View, later: View) -> Result<(), ClientError> {
+        let pairs = [("from", Some(earlier.size.to_string())), ("to", Some(later.size.to_string()))];
+        let answer = self.transport.call(&Call::get(with_query("/v1/proofs/consistency", pairs)))?;
+        let read: ConsistencyAnswer = read_json(&answer.node, &answer.body, "consistency proof")?;
+        verify::check_consistency(earlier, later, &read).map_err(|fault| proof(&answer.node, fault))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: String, what: &'static str) -> Result<T, ClientError> {
+        let answer = self.transport.call(&Call::get(path))?;
+        read_json(&answer.node, &answer.body, what)
+    }
+
+    fn get_text(&self, path: String, what: &'static str) -> Result<String, ClientError> {
+        let answer = self.transport.call(&Call::get(path))?;
+        text_of(&answer.node, answer.body, what)
+    }
+}
+
+impl Wait {
+    fn query(self) -> [(&'static str, Option<String>); 2] {
+        let (word, patience) = match self {
+            Self::Committed => ("committed", Some(WAIT)),
+            Self::Seen => ("seen", None),
+            Self::None => ("none", None),
+        };
+        [("wait", Some(word.into())), ("wait_ms", patience.map(|wait| wait.as_millis().to_string()))]
+    }
+
+    fn patience(self) -> Duration {
+        if self == Self::Committed { WAIT } else { Duration::ZERO }
+    }
+}
+
+impl Question {
+    fn path(&self) -> String {
+        with_query(
+            "/v1/check",
+            [
+                ("sub", Some(self.sub.clone())),
+                ("act", self.act.clone()),
+                ("obj", Some(self.obj.clone())),
+                ("at", self.at.map(|at| at.to_string())),
+                ("height", self.height.map(|height| height.to_string())),
+                ("as_of", self.as_of.map(|as_of| as_of.to_string())),
+                ("at_least", self.at_least.clone()),
+                ("context", self.context.clone()),
+                ("explain", self.explain.then(|| "true".into())),
+            ],
+        )
+    }
+}
+
+impl Filter {
+    fn path(&self, cursor: Option<&str>) -> String {
+        with_query(
+            "/v1/entries",
+            [
+                ("sub", self.sub.clone()),
+                ("obj", self.obj.clone()),
+                ("act", self.act.clone()),
+                ("access", self.access.map(|access| access.as_str().into())),
+                ("authority", self.authority.clone()),
+                ("from_index", self.from_index.map(|index| index.to_string())),
+                ("height", self.height.map(|height| height.to_string())),
+                ("outcome", self.rejected_too.then(|| "all".into())),
+                ("limit", self.page.map(|limit| limit.to_string())),
+                ("cursor", cursor.map(Into::into)),
+            ],
+        )
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.page.next() {
+                return Some(Ok(entry));
+            }
+            let cursor = match std::mem::replace(&mut self.next, Next::End) {
+                Next::First => None,
+                Next::Cursor(cursor) => Some(cursor),
+                Next::End => return None,
+            };
+            let page: EntriesPage = match self.client.get(self.filter.path(cursor.as_deref()), "page of entries") {
+                Ok(page) => page,
+                Err(error) => return Some(Err(error)),
+            };
+            // A page may be empty though there are more: entries that the filter passes over fill it too.
+            self.next = page.next.map_or(Next::End, Next::Cursor);
+            self.page = page.entries.into_iter();
+        }
+    }
+}
+
+fn read_json<T: DeserializeOwned>(node: &str, body: &[u8], what: &'static str) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|error| ClientError::Answer {
+        node: node.into(),
+        what,
+        reason: error.to_string(),
+    })
+}
+
+fn text_of(node: &str, body: Vec<u8>, what: &'static str) -> Result<String, ClientError> {
+    String::from_utf8(body).map_err(|_| ClientError::Answer {
+        node: node.into(),
+        what,
+        reason: "it is not UTF-8".into(),
+    })
+}
+
+fn proof(node: &str, source: ProofFault) -> ClientError {
+    ClientError::Proof { node: node.into(), source }
+}

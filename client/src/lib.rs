@@ -1,0 +1,35 @@
+//! Asks, signs and audits an access ledger.
+//!
+//! Nothing here trusts a node more than it must: what a node answers to a submission is checked against what
+//! was signed ([`verify`]), and a whole chain against its genesis alone ([`audit`]).
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`clock`] | the one place that reads time |
+//! | [`when`] | times as people write them: `tomorrow`, `+8h` |
+//! | [`keys`] | issuer keys on disk |
+//! | [`client`] | the nodes of one chain, asked as if they were one |
+//! | [`verify`] | proofs of what a node answers, checked here |
+//! | [`author`] | a key, its authority and its chain: makes signed records |
+//! | [`append`] | many records into the log, with patience |
+//! | [`import`] | a file of access rows: idempotent, resumable, in file order |
+//! | [`audit`] | a whole chain verified, from an export or from the nodes |
+//! | [`export`] | a whole chain in one file |
+//! | [`error`] | what can go wrong between us and the nodes |
+
+pub mod append;
+pub mod audit;
+pub mod author;
+pub mod client;
+pub mod clock;
+pub mod error;
+pub mod export;
+pub mod import;
+pub mod keys;
+mod transport;
+pub mod verify;
+pub mod when;
+
+pub use author::{Author, AuthorError};
+pub use client::Client;
+pub use error::ClientError;

@@ -1,0 +1,154 @@
+//! Proofs of what a node answers, checked here.
+//!
+//! A receipt says where a record stands in the log, and proves it with the hashes that lead from the record
+//! to the log's root. These functions recompute that root from *our own* bytes: a node that dropped,
+//! changed or moved the record cannot find such hashes. A root proves no more than that there is one log in
+//! which the record stands; that all see the same log is what checkpoints and an audit are for.
+
+use writ_proto::api::{
+    ConsistencyAnswer, InclusionAnswer, Place, Receipt, RecordStatus, digest_from_base64, from_base64, read_position_token,
+};
+use writ_proto::hash::Digest;
+use writ_proto::merkle::{self, PROOF_HASHES_MAX, ProofError};
+use writ_proto::record::{RecordId, Signed};
+
+/// What is wrong with a proof.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofFault {
+    /// About another record.
+    #[error("the answer is about record {found}, asked was {expected}")]
+    OtherRecord {
+        /// The record it is about.
+        found: RecordId,
+        /// The record that was asked about.
+        expected: RecordId,
+    },
+    /// Settled without a place.
+    #[error("the record is said to be in the log, but not where")]
+    NoPlace,
+    /// A member that is not what it must be.
+    #[error("`{member}` cannot be read")]
+    Unreadable {
+        /// Which.
+        member: &'static str,
+    },
+    /// The position token names another height.
+    #[error("the position token is of height {found}, the record of height {expected}")]
+    Position {
+        /// The token's height.
+        found: u64,
+        /// The record's height.
+        expected: u64,
+    },
+    /// An answer about other sizes than those asked about.
+    #[error("the proof is from size {} to {}, asked was {} to {}", .found.0, .found.1, .expected.0, .expected.1)]
+    OtherSizes {
+        /// The sizes it is about.
+        found: (u64, u64),
+        /// The sizes that were asked about.
+        expected: (u64, u64),
+    },
+    /// The hashes do not lead where they must.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+}
+
+/// A size of the log and the root that some proof led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Leaves in the log.
+    pub size: u64,
+    /// Its root at that size.
+    pub root: Digest,
+}
+
+/// Whether the record with these bytes stands where `place` says; gives the log that this is proved for.
+pub fn check_place(record: &[u8], place: &Place) -> Result<View, ProofFault> {
+    let (height, _) = read_position_token(&place.position).ok_or(ProofFault::Unreadable { member: "position" })?;
+    if height != place.height {
+        return Err(ProofFault::Position { found: height, expected: place.height });
+    }
+    let root = digest_from_base64(&place.log_root).ok_or(ProofFault::Unreadable { member: "log_root" })?;
+    let proof = hashes("inclusion", &place.inclusion)?;
+    merkle::verify_inclusion(place.index, place.log_size, &merkle::leaf_hash(record), &proof, &root)?;
+    Ok(View { size: place.log_size, root })
+}
+
+/// Whether a receipt is about `record` and, where it says that the record is in the log, proves it.
+///
+/// A duplicate may stand in the log as it was signed another time, with another `submit_by`: then its
+/// bytes there must be the receipt's `record`.
+pub fn check_receipt(record: &Signed, receipt: &Receipt) -> Result<Option<View>, ProofFault> {
+    check_id(record.id(), receipt.id)?;
+    let Some(place) = &receipt.place else {
+        return if is_settled(receipt.status) { Err(ProofFault::NoPlace) } else { Ok(None) };
+    };
+    match &receipt.record {
+        None => check_place(record.bytes(), place).map(Some),
+        Some(text) => check_place(&stored(record.id(), text)?, place).map(Some),
+    }
+}
+
+/// Whether `GET /v1/records/{id}` gave that record and proves where it stands. Gives the record too, if
+/// it is there.
+pub fn check_record(id: RecordId, receipt: &Receipt) -> Result<Option<(Signed, View)>, ProofFault> {
+    check_id(id, receipt.id)?;
+    let Some(place) = &receipt.place else {
+        return if is_settled(receipt.status) { Err(ProofFault::NoPlace) } else { Ok(None) };
+    };
+    let text = receipt.record.as_ref().ok_or(ProofFault::Unreadable { member: "record" })?;
+    let bytes = stored(id, text)?;
+    let view = check_place(&bytes, place)?;
+    let signed = Signed::decode(bytes).map_err(|_| ProofFault::Unreadable { member: "record" })?;
+    Ok(Some((signed, view)))
+}
+
+/// Whether an answer proves that the record with these bytes is in the log.
+pub fn check_inclusion(record: &Signed, answer: &InclusionAnswer) -> Result<View, ProofFault> {
+    check_id(record.id(), answer.id)?;
+    let root = digest_from_base64(&answer.root).ok_or(ProofFault::Unreadable { member: "root" })?;
+    let proof = hashes("proof", &answer.proof)?;
+    // The leaf hash is ours, not the answer's: a node could name that of another leaf.
+    merkle::verify_inclusion(answer.index, answer.size, &merkle::leaf_hash(record.bytes()), &proof, &root)?;
+    Ok(View { size: answer.size, root })
+}
+
+/// Whether an answer proves that the log of `earlier` is the start of the log of `later`.
+pub fn check_consistency(earlier: View, later: View, answer: &ConsistencyAnswer) -> Result<(), ProofFault> {
+    let (found, expected) = ((answer.from, answer.to), (earlier.size, later.size));
+    if found != expected {
+        return Err(ProofFault::OtherSizes { found, expected });
+    }
+    let proof = hashes("proof", &answer.proof)?;
+    Ok(merkle::verify_consistency(earlier.size, later.size, &proof, &earlier.root, &later.root)?)
+}
+
+fn check_id(expected: RecordId, found: RecordId) -> Result<(), ProofFault> {
+    if found == expected { Ok(()) } else { Err(ProofFault::OtherRecord { found, expected }) }
+}
+
+/// The bytes of a record in the log, if they are that record's.
+fn stored(id: RecordId, text: &str) -> Result<Vec<u8>, ProofFault> {
+    let unreadable = ProofFault::Unreadable { member: "record" };
+    let bytes = from_base64(text).ok_or(unreadable.clone())?;
+    let signed = Signed::decode(bytes).map_err(|_| unreadable)?;
+    check_id(id, signed.id())?;
+    Ok(signed.bytes().to_vec())
+}
+
+fn hashes(member: &'static str, texts: &[String]) -> Result<Vec<Digest>, ProofFault> {
+    let unreadable = ProofFault::Unreadable { member };
+    if texts.len() > PROOF_HASHES_MAX {
+        return Err(unreadable);
+    }
+    texts.iter().map(|text| digest_from_base64(text)).collect::<Option<_>>().ok_or(unreadable)
+}
+
+/// Whether a status means that the record is in the log.
+fn is_settled(status: RecordStatus) -> bool {
+    matches!(status, RecordStatus::Committed | RecordStatus::Rejected)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! Several nodes over TCP on this machine.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+use writ_engine::{Engine, Source};
+
+use crate::harness::{CHAIN, Ledger, Store, TestSigner, config, idle, logs, network, start, stop, validators};
+
+/// One cluster at a time: together they would only wait for the processor.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+struct Node {
+    n: u8,
+    ledger: Ledger,
+    signer: Option<Arc<TestSigner>>,
+    home: TempDir,
+    engine: Option<Engine>,
+}
+
+impl Node {
+    fn new(n: u8, validators_to: u8, votes: bool) -> Self {
+        let ledger = Ledger::new(votes.then_some(n), validators(1..=validators_to));
+        Self { n, ledger, signer: votes.then(|| TestSigner::new(n)), home: tempfile::tempdir().unwrap(), engine: None }
+    }
+
+    async fn start(&mut self, peers: Vec<String>) {
+        let config = config(&format!("v{}", self.n), self.home.path(), Some(network(self.n, peers)));
+        self.engine = Some(start(config, &self.ledger, self.signer.clone()).await.unwrap());
+    }
+
+    async fn stop(&mut self) {
+        stop(self.engine.take().expect("a running node")).await;
+    }
+
+    fn address(&self) -> Option<String> {
+        self.engine.as_ref().map(|engine| engine.addresses()[0].clone())
+    }
+}
+
+struct Cluster {
+    nodes: Vec<Node>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Cluster {
+    /// `voters` validators and `followers` full nodes, all connected to all validators.
+    async fn start(voters: u8, followers: u8) -> Self {
+        logs();
+        let turn = TURN.lock().await;
+        let nodes = (1..=voters + followers).map(|n| Node::new(n, voters, n <= voters)).collect();
+        let mut cluster = Self { nodes, _turn: turn };
+        for at in 0..cluster.nodes.len() {
+            cluster.start_node(at).await;
+        }
+        cluster
+    }
+
+    /// Starts a node with whoever runs as its peers.
+    async fn start_node(&mut self, at: usize) {
+        let peers = self.nodes.iter().filter_map(Node::address).collect();
+        self.nodes[at].start(peers).await;
+    }
+
+    async fn stop_node(&mut self, at: usize) {
+        self.nodes[at].stop().await;
+    }
+
+    /// What the nodes' own gossip will do: every ledger learns of the item.
+    fn submit(&self, item: u64) {
+        self.nodes.iter().for_each(|node| node.ledger.submit(item));
+    }
+
+    /// Waits until all that run have committed `item`.
+    async fn until_committed(&self, item: u64) {
+        for node in self.nodes.iter().filter(|node| node.engine.is_some()) {
+            node.ledger.until(&format!("v{} has item {item}", node.n), |store| store.items().contains(&item)).await;
+        }
+    }
+
+    /// Waits until all that run have the same tip, and then that nothing happens any more.
+    async fn settle(&self) -> u64 {
+        let running = || self.nodes.iter().filter(|node| node.engine.is_some());
+        for node in running() {
+            let highest = || running().map(|node| node.ledger.tip()).max().unwrap();
+            node.ledger.until(&format!("v{} is at the tip", node.n), |store| store.tip() == self.highest_but(node).max(store.tip())).await;
+            assert!(node.ledger.tip() <= highest());
+        }
+        self.highest()
+    }
+
+    fn highest(&self) -> u64 {
+        self.nodes.iter().map(|node| node.ledger.tip()).max().unwrap()
+    }
+
+    // The store of `node` is locked while this is asked.
+    fn highest_but(&self, node: &Node) -> u64 {
+        self.nodes.iter().filter(|other| other.n != node.n).map(|node| node.ledger.tip()).max().unwrap()
+    }
+
+    /// Asserts that all ledgers hold prefixes of one chain, with each item once.
+    fn agree(&self) {
+        let chains: Vec<_> = self.nodes.iter().map(|node| node.ledger.lock().digests()).collect();
+        let longest = chains.iter().max_by_key(|chain| chain.len()).unwrap();
+        assert!(chains.iter().all(|chain| longest.starts_with(chain)), "one chain: {chains:?}");
+        for node in &self.nodes {
+            let mut items = node.ledger.lock().items();
+            let all = items.len();
+            items.sort();
+            items.dedup();
+            assert_eq!(items.len(), all, "each item once");
+            assert!(node.ledger.lock().evidence.is_empty(), "nobody is accused");
+        }
+    }
+
+    async fn stop(mut self) {
+        for node in &mut self.nodes {
+            if let Some(engine) = node.engine.take() {
+                stop(engine).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn four_validators_agree_and_an_idle_chain_stands_still() {
+    let cluster = Cluster::start(4, 0).await;
+    idle().await;
+    assert_eq!(cluster.highest(), 0, "no block before there is work");
+    for item in 1..=20 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    let tip = cluster.settle().await;
+    idle().await;
+    assert_eq!(cluster.highest(), tip, "nor after it");
+    cluster.agree();
+    for node in &cluster.nodes {
+        assert_eq!(node.ledger.lock().items(), (1..=20).collect::<Vec<_>>());
+        assert!(node.ledger.lock().judged.iter().all(|(_, source)| *source != Source::Synced), "all were live");
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn three_of_four_go_on_and_the_fourth_catches_up_while_the_chain_is_idle() {
+    let mut cluster = Cluster::start(4, 0).await;
+    cluster.submit(1);
+    cluster.until_committed(1).await;
+    cluster.stop_node(3).await;
+    for item in 2..=6 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    cluster.settle().await;
+    assert_eq!(cluster.nodes[3].ledger.tip(), 1);
+
+    // It learns from its peers that it is behind: nobody has to make a block for that.
+    cluster.nodes[3].ledger.lock().pool.clear();
+    let tip = cluster.highest();
+    cluster.start_node(3).await;
+    cluster.until_committed(6).await;
+    idle().await;
+    assert_eq!(cluster.nodes.iter().map(|node| node.ledger.tip()).collect::<Vec<_>>(), [tip; 4], "and no block was made");
+    let judged = cluster.nodes[3].ledger.lock().judged.clone();
+    assert!(judged.contains(&(tip, Source::Synced)), "it was fetched: {judged:?}");
+
+    // And it is needed again once another one is gone.
+    cluster.stop_node(0).await;
+    for item in 7..=9 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    cluster.agree();
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_without_quorum_waits_and_goes_on_when_it_is_back() {
+    let mut cluster = Cluster::start(4, 0).await;
+    cluster.submit(1);
+    cluster.until_committed(1).await;
+    cluster.settle().await;
+    let tip = cluster.highest();
+    cluster.stop_node(2).await;
+    cluster.stop_node(3).await;
+    cluster.submit(2);
+    idle().await;
+    assert_eq!(cluster.highest(), tip, "two of four decide nothing");
+    cluster.start_node(2).await;
+    cluster.until_committed(2).await;
+    cluster.agree();
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_of_all_makes_no_block() {
+    let mut cluster = Cluster::start(4, 0).await;
+    for item in 1..=3 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    let tip = cluster.settle().await;
+    for at in 0..4 {
+        cluster.stop_node(at).await;
+    }
+    for at in 0..4 {
+        cluster.start_node(at).await;
+    }
+    idle().await;
+    assert_eq!(cluster.highest(), tip);
+    cluster.submit(4);
+    cluster.until_committed(4).await;
+    cluster.agree();
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_node_follows_and_large_values_reach_it() {
+    let mut cluster = Cluster::start(4, 1).await;
+    cluster.nodes.iter().for_each(|node| node.ledger.lock().padding = 700_000);
+    cluster.stop_node(4).await;
+    for item in 1..=12 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    cluster.start_node(4).await;
+    cluster.until_committed(12).await;
+    let follower = cluster.nodes[4].ledger.clone();
+    assert!(follower.lock().judged.contains(&(1, Source::Synced)), "what it missed it fetched");
+    for item in 13..=15 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    assert!(follower.lock().judged.iter().any(|(_, source)| *source == Source::Fresh), "what is new it heard");
+    let tip = cluster.settle().await;
+    idle().await;
+    assert_eq!(cluster.highest(), tip);
+    cluster.agree();
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_lone_validator_serves_followers_also_when_it_has_been_idle_since_its_start() {
+    let mut cluster = Cluster::start(1, 1).await;
+    for item in 1..=3 {
+        cluster.submit(item);
+        cluster.until_committed(item).await;
+    }
+    cluster.stop_node(1).await;
+    cluster.submit(4);
+    cluster.until_committed(4).await;
+    cluster.stop_node(0).await;
+    cluster.start_node(0).await;
+    cluster.start_node(1).await;
+    cluster.until_committed(4).await;
+    idle().await;
+    assert_eq!(cluster.nodes[0].ledger.lock().empty_blocks(), 0, "without a block for it");
+    cluster.agree();
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn who_signs_twice_is_caught_and_the_chain_goes_on() {
+    let mut cluster = Cluster::start(4, 0).await;
+    // The fourth validator's key runs twice, each time with a signer that does not remember, and the two
+    // propose different values: their ledgers have different work. The others take their time to judge, so
+    // that both proposals reach them while the height is open.
+    cluster.nodes[..3].iter().for_each(|node| node.ledger.lock().judging = std::time::Duration::from_millis(100));
+    cluster.stop_node(3).await;
+    cluster.nodes[3].signer = Some(TestSigner::reckless(4));
+    let mut twin = Node::new(4, 4, true);
+    twin.signer = Some(TestSigner::reckless(4));
+    let peers: Vec<_> = cluster.nodes.iter().filter_map(Node::address).collect();
+    let mut twins_network = network(14, peers);
+    twins_network.status_interval = std::time::Duration::from_millis(500);
+    let engine = start(config("twin", twin.home.path(), Some(twins_network)), &twin.ledger, twin.signer.clone()).await.unwrap();
+    twin.engine = Some(engine);
+    cluster.start_node(3).await;
+    let accused = |store: &Store| !store.evidence.is_empty();
+    for item in 1..=60 {
+        cluster.submit(item);
+        twin.ledger.submit(1000 + item);
+        for node in &cluster.nodes[..3] {
+            node.ledger.until("the honest go on", |store| store.items().contains(&item)).await;
+        }
+        if cluster.nodes[..3].iter().any(|node| accused(&node.ledger.lock())) {
+            break;
+        }
+    }
+    let evidence = cluster.nodes[..3].iter().find_map(|node| node.ledger.lock().evidence.first().cloned());
+    let evidence = evidence.expect("sixty blocks with a validator that signs twice");
+    let offender = validators([4])[0].key;
+    assert_eq!(evidence.offender, offender.id());
+    assert_ne!(evidence.first.bytes, evidence.second.bytes);
+    for statement in [&evidence.first, &evidence.second] {
+        assert!(statement.bytes[..].windows(32).any(|part| part == CHAIN.0), "of this chain");
+        offender.verify(&statement.bytes, &statement.signature).expect("and really signed");
+    }
+    twin.stop().await;
+    cluster.nodes.iter().for_each(|node| node.ledger.lock().evidence.clear());
+    cluster.stop().await;
+}

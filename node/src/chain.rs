@@ -1,0 +1,297 @@
+//! The single writer: what the engine asks, answered from the state machine and carried out on the store.
+//!
+//! A block takes effect in this order, and each step is done before the next begins:
+//!
+//! 1. store: block, certificate, leaves, places, tree nodes, tip, in one synced batch;
+//! 2. tip guard: height and hashes, fsynced, outside the database;
+//! 3. state: the changes, under the write lock;
+//! 4. pool: settled records leave;
+//! 5. waiters are told.
+//!
+//! So nobody hears of a block that is not durable, and no record leaves the pool before the state has it.
+//! Any failure of a write ends the process: nothing is tried again on a disk that lied once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use writ_engine::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Validator, Verdict};
+use writ_proto::block::Block;
+use writ_proto::certificate::Certificate;
+use writ_proto::hash::Digest;
+use writ_proto::key::KeyId;
+use writ_proto::limits::BLOCK_RECORDS_MAX;
+use writ_proto::record::{RecordId, Signed, Verified};
+use writ_proto::refusal::Refusal;
+use writ_proto::state::{Changes, State};
+
+use crate::guard::TipGuard;
+use crate::ledger::Ledger;
+use crate::storage::{LogStore, StoredBlock, Undecided};
+
+/// An empty block to settle expired submissions comes at most this often.
+const SETTLE_EVERY_MS: u64 = 60_000;
+
+/// The chain as its one writer sees it.
+pub struct Chain {
+    ledger: Ledger,
+    store: Arc<dyn LogStore>,
+    guard: TipGuard,
+    me: KeyId,
+    /// Blocks of the next height that were executed on the present state, by block hash.
+    executed: HashMap<Digest, Executed>,
+}
+
+/// A block with what follows from it.
+struct Executed {
+    bytes: Bytes,
+    changes: Changes,
+}
+
+impl Chain {
+    /// The writer of `ledger`, voting with the key of id `me`.
+    pub fn new(ledger: Ledger, guard: TipGuard, me: KeyId) -> Self {
+        let store = ledger.shared_store();
+        Self { ledger, store, guard, me, executed: HashMap::new() }
+    }
+
+    fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
+        let state = self.ledger.read();
+        let time = self.ledger.clock().proposal_time(state.tip().time);
+        let candidates = self.ledger.pool().candidates(time, BLOCK_RECORDS_MAX);
+        let built = state.build(time, self.me, candidates).map_err(|invalid| Fatal::new(invalid.to_string()))?;
+        drop(state);
+        self.refuse(built.refused)?;
+
+        let value = built.block.header.hash();
+        let bytes = Bytes::from(built.block.encode());
+        self.put_undecided(height, round, None, self.me, value, &bytes)?;
+        self.executed.insert(value, Executed { bytes: bytes.clone(), changes: built.changes });
+        Ok(Proposed { value, bytes })
+    }
+
+    /// Decodes, verifies and executes a block on the present state.
+    fn execute(&self, bytes: &Bytes) -> Result<(Block, Changes), String> {
+        let block = Block::decode(bytes).map_err(|refusal| refusal.to_string())?;
+        let state = self.ledger.read();
+        let mut records = Vec::with_capacity(block.records.len());
+        for record in &block.records {
+            records.push(self.verified(&state, &record.0).map_err(|refusal| refusal.to_string())?);
+        }
+        let changes = state.execute(&block, records).map_err(|invalid| invalid.to_string())?;
+        Ok((block, changes))
+    }
+
+    /// A record of a block: as the pool verified it, if it waits there byte for byte, else verified now.
+    fn verified(&self, state: &State, bytes: &[u8]) -> Result<Verified, Refusal> {
+        let signed = Signed::decode(bytes.to_vec())?;
+        let pooled = self.ledger.pool().get(&signed.id()).filter(|record| record.signed().bytes() == bytes).cloned();
+        match pooled {
+            Some(record) => Ok(record),
+            None => state.verify(signed),
+        }
+    }
+
+    /// The rules of time and proposer that depend on this node's clock and on where a block came from.
+    fn judge_source(&self, candidate: &Candidate, block: &Block) -> Result<(), String> {
+        if candidate.source == Source::Synced {
+            return Ok(());
+        }
+        let parameters = self.ledger.read().genesis().parameters.clone();
+        let (now, time) = (self.ledger.clock().now(), block.header.time);
+        let latest = now.saturating_add_millis(parameters.clock_bound_ms);
+        if time > latest {
+            return Err(format!("its time {time} is later than {latest}, this node's clock with its bound"));
+        }
+        if candidate.source == Source::Fresh {
+            let age = parameters.clock_bound_ms.saturating_add(parameters.proposal_age_ms_max);
+            let earliest = now.saturating_sub_millis(age);
+            // A chain whose last block lies ahead of this clock goes on one millisecond at a time.
+            if time < earliest {
+                return Err(format!("its time {time} is earlier than {earliest}, too long ago for a new block"));
+            }
+            if block.header.proposer != candidate.proposer {
+                return Err(format!("built by {}, but it is the turn of {}", block.header.proposer, candidate.proposer));
+            }
+        }
+        Ok(())
+    }
+
+    fn put_undecided(
+        &self,
+        height: u64,
+        round: u32,
+        valid_round: Option<u32>,
+        proposer: KeyId,
+        value: Digest,
+        bytes: &Bytes,
+    ) -> Result<(), Fatal> {
+        let undecided = Undecided { round, valid_round, proposer, bytes: bytes.to_vec() };
+        self.store.put_undecided(height, &value, &undecided).map_err(Fatal::new)
+    }
+
+    /// Records that will not be in the log leave the pool, durably for those that were kept.
+    fn refuse(&self, refused: Vec<(RecordId, Refusal)>) -> Result<(), Fatal> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        self.store.put_refused(&refused).map_err(Fatal::new)?;
+        let mut pool = self.ledger.pool();
+        for (id, refusal) in refused {
+            tracing::debug!(%id, code = %refusal.code, "record refused");
+            pool.refuse(id, refusal);
+        }
+        drop(pool);
+        self.ledger.announce();
+        Ok(())
+    }
+
+    fn apply(&mut self, executed: Executed, certificate: Certificate) -> Result<(), Fatal> {
+        let Executed { bytes, changes } = executed;
+        let header = changes.leaf.header.clone();
+        let (block, commit_leaf) = (header.hash(), changes.leaf.hash());
+        let ids: Vec<RecordId> = changes.records.iter().map(|placed| placed.record.id()).collect();
+
+        self.store.commit(&StoredBlock { block: bytes.to_vec(), certificate }, &changes).map_err(Fatal::new)?;
+        self.guard.advance(header.height, block, commit_leaf).map_err(Fatal::new)?;
+        self.ledger.write().commit(changes);
+        let expired = {
+            let mut pool = self.ledger.pool();
+            pool.settle(&ids);
+            pool.refuse_expired(header.time)
+        };
+        if !expired.is_empty() {
+            self.store.put_refused(&expired).map_err(Fatal::new)?;
+        }
+        self.executed.clear();
+        self.ledger.announce();
+        tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
+        Ok(())
+    }
+}
+
+impl Application for Chain {
+    fn tip(&self) -> u64 {
+        self.ledger.read().tip().height
+    }
+
+    fn validators(&self) -> Vec<Validator> {
+        let validator = |keys: &writ_proto::record::ValidatorKeys| Validator {
+            name: keys.name.to_string(),
+            key: keys.vote.key,
+        };
+        self.ledger.read().validators().iter().map(validator).collect()
+    }
+
+    fn has_work(&self) -> bool {
+        let now = self.ledger.clock().now();
+        let last = self.ledger.read().tip().time;
+        let pool = self.ledger.pool();
+        // Expired submissions settle with the next block; without one, an empty block does it, now and then.
+        pool.has_candidates(now) || (!pool.is_empty() && now.millis_since(last) >= SETTLE_EVERY_MS)
+    }
+
+    fn value_of(&self, bytes: &[u8]) -> Option<Digest> {
+        Block::decode(bytes).ok().map(|block| block.header.hash())
+    }
+
+    fn propose(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
+        let held = self.store.undecided(height).map_err(Fatal::new)?;
+        let mine = held.into_iter().find(|(_, held)| held.round == round && held.proposer == self.me);
+        match mine {
+            Some((value, held)) => Ok(Proposed { value, bytes: held.bytes.into() }),
+            None => self.build(height, round),
+        }
+    }
+
+    fn judge(&mut self, candidate: Candidate) -> Result<Verdict, Fatal> {
+        if candidate.height != self.tip() + 1 {
+            return Ok(Verdict::Later);
+        }
+        let (block, changes) = match self.execute(&candidate.bytes) {
+            Ok(executed) => executed,
+            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        };
+        if let Err(reason) = self.judge_source(&candidate, &block) {
+            return Ok(Verdict::Invalid(reason));
+        }
+        let Candidate { height, round, valid_round, proposer, value, bytes, .. } = candidate;
+        self.put_undecided(height, round, valid_round, proposer, value, &bytes)?;
+        self.executed.insert(value, Executed { bytes, changes });
+        Ok(Verdict::Valid)
+    }
+
+    fn undecided(&mut self, height: u64) -> Result<Vec<Held>, Fatal> {
+        if height != self.tip() + 1 {
+            return Ok(Vec::new());
+        }
+        let mut held = Vec::new();
+        for (value, undecided) in self.store.undecided(height).map_err(Fatal::new)? {
+            let Undecided { round, valid_round, proposer, bytes } = undecided;
+            let bytes = Bytes::from(bytes);
+            let valid = match self.execute(&bytes) {
+                Ok((_, changes)) => {
+                    self.executed.insert(value, Executed { bytes, changes });
+                    true
+                }
+                Err(_) => false,
+            };
+            held.push(Held { round, valid_round, proposer, value, valid });
+        }
+        Ok(held)
+    }
+
+    fn undecided_bytes(&self, height: u64, value: &Digest) -> Result<Option<Bytes>, Fatal> {
+        let held = self.store.undecided(height).map_err(Fatal::new)?;
+        Ok(held.into_iter().find(|(own, _)| own == value).map(|(_, held)| held.bytes.into()))
+    }
+
+    fn commit(&mut self, value: Digest, certificate: Certificate) -> Result<(), Fatal> {
+        let executed = match self.executed.remove(&value) {
+            Some(executed) => executed,
+            None => {
+                let height = self.tip() + 1;
+                let bytes = self
+                    .undecided_bytes(height, &value)?
+                    .ok_or_else(|| Fatal::new(format!("block {height} was decided as {value}, which this node does not hold")))?;
+                let (_, changes) = self.execute(&bytes).map_err(Fatal::new)?;
+                Executed { bytes, changes }
+            }
+        };
+        self.apply(executed, certificate)
+    }
+
+    fn decided(&self, height: u64) -> Result<Option<(Bytes, Certificate)>, Fatal> {
+        let stored = self.store.block(height).map_err(Fatal::new)?;
+        Ok(stored.map(|stored| (stored.block.into(), stored.certificate)))
+    }
+
+    fn evidence(&mut self, evidence: Evidence) -> Result<(), Fatal> {
+        let Evidence { offender, height, round, .. } = evidence;
+        tracing::error!(%offender, height, round, "a validator signed two conflicting statements");
+        Ok(())
+    }
+}
+
+/// Rebuilds the state from the blocks in `store`. Signatures were checked before the blocks were stored and
+/// are not checked again here; `writ-node check` does that.
+pub fn rebuild(mut state: State, store: &dyn LogStore) -> anyhow::Result<State> {
+    use anyhow::Context as _;
+
+    let tip = store.tip()?.map_or(0, |tip| tip.height);
+    for height in 1..=tip {
+        let stored = store.block(height)?.with_context(|| format!("block {height} is missing from the store"))?;
+        let block = Block::decode(&stored.block).with_context(|| format!("block {height} cannot be read"))?;
+        let recall = |record: &writ_proto::codec::Blob| Signed::decode(record.0.clone()).and_then(|signed| state.recall(signed));
+        let records = block.records.iter().map(recall).collect::<Result<Vec<_>, _>>();
+        let records = records.with_context(|| format!("a record of block {height} cannot be read"))?;
+        let changes = state.execute(&block, records).with_context(|| format!("block {height} does not follow from the blocks before it"))?;
+        state.commit(changes);
+    }
+    Ok(state)
+}
+
+/// The time of a wake-up that settles expired submissions on an otherwise idle chain.
+pub const fn settle_every() -> std::time::Duration {
+    std::time::Duration::from_millis(SETTLE_EVERY_MS)
+}

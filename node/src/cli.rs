@@ -1,0 +1,74 @@
+//! What was typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// One node of an access ledger.
+#[derive(Debug, Parser)]
+#[command(name = "writ-node", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one validator on a fresh chain for trying things out (or on the chain that DIR has).
+    ///
+    /// The chain trusts the authority `dev`, whose key lies in DIR/dev.key for everybody to use, so the
+    /// node listens on loopback only.
+    Dev {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR", default_value = "writ-dev")]
+        home: PathBuf,
+        /// Where it listens: a loopback address; port 0 takes a free one.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
+        listen: SocketAddr,
+    },
+    /// Make the genesis of a chain, and one home for each of its nodes under DIR (node0, node1, ...).
+    Init {
+        /// Where to make the homes; must not hold any yet.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// The chain's name, for example `ledger.example/main`.
+        #[arg(long, value_name = "NAME", required_unless_present = "genesis_file")]
+        chain: Option<String>,
+        /// How many validators.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        validators: usize,
+        /// A root authority and the file with its public key (`FILE.pub` of `writ key new`); repeatable.
+        #[arg(long = "authority", value_name = "NAME=PUBKEYFILE")]
+        authorities: Vec<String>,
+        /// The scope of a root authority as JSON; without it: everything. Repeatable.
+        #[arg(long = "scope", value_name = "NAME=FILE")]
+        scopes: Vec<String>,
+        /// Also trust an authority `dev`, its key in DIR/dev.key: for trying things out only.
+        #[arg(long)]
+        dev_authority: bool,
+        /// A genesis as JSON, for full control; its `validators` may be left empty, then they are made here.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["chain", "authorities", "scopes", "dev_authority"])]
+        genesis_file: Option<PathBuf>,
+        /// Where node0 listens; each further node one port higher.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
+        listen: SocketAddr,
+    },
+    /// Run one node of a chain.
+    Run {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// Where it listens, rather than where its configuration says.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+    },
+    /// Derive everything again from the log, with every signature, and compare it with what is stored.
+    Check {
+        /// Where the node lives. No node may run there meanwhile.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+    },
+}

@@ -1,0 +1,306 @@
+//! The one place that reads time.
+//!
+//! A question about *now* is answered over an [`Interval`] `[lo, hi]`, because the local clock may be wrong:
+//!
+//! ```text
+//!   lo = the later of   last block's time, local clock
+//!   hi = the latest of  last block's time, local clock, high-water mark
+//! ```
+//!
+//! What gives access must hold throughout it. The **high-water mark** is the latest `hi` that was ever given, here
+//! or before a restart, so an entry that was once found to have ended never gives access again, wherever the
+//! clock goes: a clock that is set back moves `lo`, never `hi`.
+//!
+//! The mark follows the local clock only while that agrees with the boot-time clock, which nobody can set, to within
+//! the chain's clock bound. After a jump, and with a clock further behind the mark than the bound, there is no answer but
+//! [`ClockFault`] (`503 clock`), and the mark moves with the chain's blocks alone.
+//!
+//! **On disk** the mark is written ahead: before an interval with a `hi` later than what is stored is given
+//! out, a mark up to [`Clock::ahead_ms`] ahead of the clock is made durable, so that the next half a second of
+//! answers writes nothing.
+//!
+//! ```text
+//!   answered up to      stored (the mark after a crash)
+//!   ---------------|----------------------|----------> time
+//!                  |<---- at most ahead -->|
+//! ```
+//!
+//! After a crash the clock starts at the stored mark, at or after every `hi` that anybody ever saw, and at most
+//! the greater of *ahead* and bound later than the clock then was. As *ahead* is at most the bound where that is half a
+//! second or more, a crash alone never makes the clock faulty; entries that end within that time are found to have
+//! ended up to that much too early, once, for that long. To store the exact mark instead would cost an fsync per answer,
+//! to store it behind would give back what had ended. A clean stop ([`Clock::settle`]) stores the exact mark.
+//!
+//! **Cost.** An answer is two clock readings and a few atomic operations. No thread works here: who comes when more
+//! than half of what is stored ahead is used up renews it (others pass by meanwhile); with no questions
+//! nothing is written. [`Clock::keep_ahead`], called now and then where blocking is fine, takes even that off the
+//! answers.
+
+mod mark;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use writ_proto::hash::Digest;
+use writ_proto::time::{Interval, LedgerTime};
+
+use crate::guard::{GuardFileError, SlotFile};
+use mark::ClockMark;
+pub use source::{Reading, Source};
+
+/// The least that the mark is stored ahead, in milliseconds: it bounds how often it is written.
+pub const AHEAD_MS_MIN: u64 = 500;
+/// The most that the mark is stored ahead, in milliseconds, however far clocks may differ.
+pub const AHEAD_MS_MAX: u64 = 2_000;
+
+/// Why there is no telling what time it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClockFault {
+    /// The local clock is behind what it, or the chain, said before.
+    #[error("the local clock is {by_ms} ms behind the latest time that was answered for, at most {bound_ms} ms are allowed")]
+    Behind {
+        /// By how much.
+        by_ms: u64,
+        /// The chain's clock bound.
+        bound_ms: u64,
+    },
+    /// The local clock jumped.
+    #[error("the local clock jumped by {by_ms} ms since the node started, at most {bound_ms} ms are allowed; restart the node once the clock is right")]
+    Stepped {
+        /// By how much; negative: back.
+        by_ms: i64,
+        /// The chain's clock bound.
+        bound_ms: u64,
+    },
+    /// The local clock is beyond what the ledger can write.
+    #[error("the local clock is beyond the last time of the ledger")]
+    BeyondTime,
+    /// The mark could not be stored; the process must end.
+    #[error("the high-water mark of time could not be kept")]
+    NotKept,
+}
+
+/// Why the clock cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClockError {
+    /// The mark is missing, though the node has blocks.
+    #[error("the high-water mark of time `{path}` is missing, so what was answered before is not known")]
+    MarkMissing {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Its file cannot be used.
+    #[error(transparent)]
+    File(#[from] GuardFileError),
+}
+
+/// The clock of one node. See the module's doc.
+#[derive(Debug)]
+pub struct Clock {
+    source: Source,
+    bound_ms: u64,
+    /// Wall clock less boot-time clock, at start.
+    offset_ms: i64,
+    /// The latest `hi` ever given out, and block time seen.
+    mark: AtomicU64,
+    /// What the mark is after a crash now. INVARIANT: no `hi` later than this was given out.
+    stored: AtomicU64,
+    /// `None`: the mark is kept nowhere.
+    file: Option<Mutex<SlotFile<ClockMark>>>,
+    failed: AtomicBool,
+}
+
+/// The local clock as it stands: for `init`, and wherever no node is running.
+pub fn wall_time() -> LedgerTime {
+    to_time(Source::system().read().wall_ms)
+}
+
+impl Clock {
+    /// The clock of a node of chain `chain`, with its mark in the folder `dir`. `last_block` is the time of the last
+    /// stored block; without one the mark may begin here.
+    ///
+    /// # Errors
+    /// If the mark is missing though there are blocks, damaged, or in use.
+    pub fn open(
+        dir: &Path,
+        chain: &Digest,
+        bound_ms: u64,
+        last_block: Option<LedgerTime>,
+    ) -> Result<Self, ClockError> {
+        Self::with_source(dir, chain, bound_ms, last_block, Source::system())
+    }
+
+    /// [`Clock::open`] with another source of time.
+    pub fn with_source(
+        dir: &Path,
+        chain: &Digest,
+        bound_ms: u64,
+        last_block: Option<LedgerTime>,
+        source: Source,
+    ) -> Result<Self, ClockError> {
+        let file = mark::open(dir, chain, last_block.is_none())?;
+        Ok(Self::start(Some(file), bound_ms, last_block, source))
+    }
+
+    /// A clock whose mark is kept nowhere: for tests.
+    pub fn in_memory(bound_ms: u64, source: Source) -> Self {
+        Self::start(None, bound_ms, None, source)
+    }
+
+    /// Begins the mark anew, by an operator's word, at the time of the last block: it was lost, or a clock that
+    /// was far ahead has carried it away. What had ended by the old mark and not by the clock may give access
+    /// again.
+    ///
+    /// # Errors
+    /// If a node is running on it.
+    pub fn restore(dir: &Path, chain: &Digest, last_block: Option<LedgerTime>) -> Result<(), ClockError> {
+        mark::restore(dir, chain, last_block.unwrap_or(LedgerTime::EPOCH))
+    }
+
+    fn start(
+        file: Option<SlotFile<ClockMark>>,
+        bound_ms: u64,
+        last_block: Option<LedgerTime>,
+        source: Source,
+    ) -> Self {
+        let stored = file.as_ref().map_or(0, |file| file.get().until.as_millis());
+        let mark = stored.max(last_block.map_or(0, LedgerTime::as_millis));
+        let Reading { wall_ms, boot_ms } = source.read();
+        Self {
+            source,
+            bound_ms,
+            offset_ms: signed(wall_ms).saturating_sub(signed(boot_ms)),
+            mark: AtomicU64::new(mark),
+            stored: AtomicU64::new(stored),
+            file: file.map(Mutex::new),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The interval that a question without an instant is about, with the last block of time `last_block`.
+    pub fn interval(&self, last_block: LedgerTime) -> Result<Interval, ClockFault> {
+        let wall = self.check(last_block)?;
+        let before = self.mark.fetch_max(wall.as_millis(), Ordering::SeqCst);
+        let hi = to_time(before.max(wall.as_millis()));
+        self.cover(hi, wall)?;
+        Ok(Interval::new(last_block.max(wall), hi).expect("the mark is at or after the last block and the clock"))
+    }
+
+    /// Whether the clock can be trusted now, and what it says. Blocks carry the mark along in any case.
+    pub fn check(&self, last_block: LedgerTime) -> Result<LedgerTime, ClockFault> {
+        let last = last_block.as_millis();
+        let mark = self.mark.fetch_max(last, Ordering::SeqCst).max(last);
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(ClockFault::NotKept);
+        }
+        let reading = self.source.read();
+        let by_ms = self.step(reading);
+        if by_ms.unsigned_abs() > self.bound_ms {
+            return Err(ClockFault::Stepped { by_ms, bound_ms: self.bound_ms });
+        }
+        let by_ms = mark.saturating_sub(reading.wall_ms);
+        if by_ms > self.bound_ms {
+            return Err(ClockFault::Behind { by_ms, bound_ms: self.bound_ms });
+        }
+        LedgerTime::from_millis(reading.wall_ms).map_err(|_| ClockFault::BeyondTime)
+    }
+
+    /// The local clock, but never further ahead than the boot-time clock allows: after a jump forward it does not
+    /// carry a block's time away. For proposing, judging and admitting, where there is always an answer.
+    pub fn now(&self) -> LedgerTime {
+        let reading = self.source.read();
+        let steady = signed(reading.boot_ms).saturating_add(self.offset_ms);
+        let latest = u64::try_from(steady).unwrap_or(0).saturating_add(self.bound_ms);
+        to_time(reading.wall_ms.min(latest))
+    }
+
+    /// The time to propose for a block after one of time `last_block`: now, but later than that.
+    pub fn proposal_time(&self, last_block: LedgerTime) -> LedgerTime {
+        self.now().max(last_block.saturating_add_millis(1))
+    }
+
+    /// How far ahead of the clock the mark is stored, in milliseconds: within a second what the bound is.
+    pub fn ahead_ms(&self) -> u64 {
+        self.bound_ms.clamp(AHEAD_MS_MIN, AHEAD_MS_MAX)
+    }
+
+    /// Stores the mark ahead again if more than half of what was stored ahead is used up. Called every
+    /// quarter of [`ahead_ms`](Clock::ahead_ms) or so where blocking is fine, it keeps fsyncs out of answers.
+    pub fn keep_ahead(&self) -> Result<(), ClockFault> {
+        let answered = to_time(self.mark.load(Ordering::SeqCst));
+        // Not beyond the clock: a mark that already runs ahead of it must not run further with every start.
+        self.cover(answered, answered.min(self.now()))
+    }
+
+    /// Stores the exact mark, at a clean stop, so that the next start knows it and not what was stored ahead.
+    pub fn settle(&self) -> Result<(), ClockFault> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut file = file.lock().map_err(|_| self.lost())?;
+        // From here on everybody who answers waits for this and then stores anew; whoever did not see the zero
+        // had put its `hi` into the mark before it is read here.
+        self.stored.store(0, Ordering::SeqCst);
+        let mark = to_time(self.mark.load(Ordering::SeqCst));
+        self.put(&mut file, mark)
+    }
+
+    /// How many fsyncs there were.
+    pub fn syncs(&self) -> u64 {
+        self.file.as_ref().and_then(|file| file.lock().ok()).map_or(0, |file| file.syncs())
+    }
+
+    /// How far the local clock moved against the boot-time clock since start.
+    fn step(&self, reading: Reading) -> i64 {
+        signed(reading.wall_ms).saturating_sub(signed(reading.boot_ms)).saturating_sub(self.offset_ms)
+    }
+
+    /// Sees to it that no start after a crash has a mark before `hi`, with the clock at `wall`.
+    fn cover(&self, hi: LedgerTime, wall: LedgerTime) -> Result<(), ClockFault> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let stored = || to_time(self.stored.load(Ordering::SeqCst));
+        let target = wall.saturating_add_millis(self.ahead_ms()).max(hi);
+        if hi > stored() {
+            let mut file = file.lock().map_err(|_| self.lost())?;
+            // Somebody else may have stored it while this one waited.
+            return if hi > stored() { self.put(&mut file, target) } else { Ok(()) };
+        }
+        if wall.saturating_add_millis(self.ahead_ms() / 2) > stored() {
+            return match file.try_lock() {
+                Ok(mut file) if target > stored() => self.put(&mut file, target),
+                // Somebody else is at it, and this answer is covered.
+                Ok(_) | Err(TryLockError::WouldBlock) => Ok(()),
+                Err(TryLockError::Poisoned(_)) => Err(self.lost()),
+            };
+        }
+        Ok(())
+    }
+
+    fn put(&self, file: &mut MutexGuard<'_, SlotFile<ClockMark>>, until: LedgerTime) -> Result<(), ClockFault> {
+        file.set(ClockMark { until }).map_err(|error| {
+            tracing::error!(%error, "the high-water mark of time could not be kept");
+            self.lost()
+        })?;
+        self.stored.store(until.as_millis(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// What is on disk is not known any more: no further answers.
+    fn lost(&self) -> ClockFault {
+        self.failed.store(true, Ordering::SeqCst);
+        ClockFault::NotKept
+    }
+}
+
+/// The nearest time that the ledger can write.
+fn to_time(millis: u64) -> LedgerTime {
+    LedgerTime::from_millis(millis).unwrap_or(LedgerTime::MAX)
+}
+
+fn signed(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,245 @@
+//! The configuration file `writ.toml`: what it says, checked, with units.
+//!
+//! Every member has a default but the listening address. Unknown members are refused: a mistyped bound
+//! must not be a missing one.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::mempool::PoolLimits;
+
+/// What a node is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP interface.
+    pub http: Http,
+    /// The pool of waiting records.
+    #[serde(default)]
+    pub pool: Pool,
+    /// The disk.
+    #[serde(default)]
+    pub disk: Disk,
+}
+
+/// The HTTP interface.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Connections at a time; further ones wait to be accepted.
+    #[serde(default = "defaults::connections_max")]
+    pub connections_max: usize,
+    /// How long a request's head may take.
+    #[serde(default = "defaults::header_timeout_ms")]
+    pub header_timeout_ms: u64,
+    /// How long a request's body may take.
+    #[serde(default = "defaults::body_timeout_ms")]
+    pub body_timeout_ms: u64,
+    /// How long a connection may stay silent between requests.
+    #[serde(default = "defaults::idle_timeout_ms")]
+    pub idle_timeout_ms: u64,
+}
+
+/// The pool of waiting records.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pool {
+    /// Records that may wait.
+    pub records_max: usize,
+    /// Their bytes.
+    pub bytes_max: usize,
+}
+
+/// The disk.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Disk {
+    /// Below so many free bytes the node takes no records, and goes on answering.
+    pub free_bytes_min: u64,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        let PoolLimits { records_max, bytes_max } = PoolLimits::default();
+        Self { records_max, bytes_max }
+    }
+}
+
+impl Default for Disk {
+    /// 256 MiB: several hundred full blocks.
+    fn default() -> Self {
+        Self { free_bytes_min: 256 * 1024 * 1024 }
+    }
+}
+
+mod defaults {
+    pub(super) fn connections_max() -> usize {
+        1024
+    }
+    pub(super) fn header_timeout_ms() -> u64 {
+        5_000
+    }
+    pub(super) fn body_timeout_ms() -> u64 {
+        10_000
+    }
+    pub(super) fn idle_timeout_ms() -> u64 {
+        60_000
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not what a configuration looks like.
+    #[error("`{path}` is not a configuration")]
+    Malformed {
+        /// Which file.
+        path: String,
+        /// What is wrong, and where.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A bound of nothing.
+    #[error("`{field}` is 0 in `{path}`, expected at least 1")]
+    Zero {
+        /// Which file.
+        path: String,
+        /// Which member.
+        field: &'static str,
+    },
+}
+
+impl Config {
+    /// The configuration of a node that listens at `listen`, with every bound at its default.
+    pub fn new(listen: SocketAddr) -> Self {
+        let http = Http {
+            listen,
+            connections_max: defaults::connections_max(),
+            header_timeout_ms: defaults::header_timeout_ms(),
+            body_timeout_ms: defaults::body_timeout_ms(),
+            idle_timeout_ms: defaults::idle_timeout_ms(),
+        };
+        Self { http, pool: Pool::default(), disk: Disk::default() }
+    }
+
+    /// Reads and checks a file.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let path = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.clone(), source: Box::new(source) })?;
+        let bounds = [
+            ("http.connections_max", config.http.connections_max as u64),
+            ("http.header_timeout_ms", config.http.header_timeout_ms),
+            ("http.body_timeout_ms", config.http.body_timeout_ms),
+            ("http.idle_timeout_ms", config.http.idle_timeout_ms),
+            ("pool.records_max", config.pool.records_max as u64),
+            ("pool.bytes_max", config.pool.bytes_max as u64),
+        ];
+        match bounds.into_iter().find(|(_, value)| *value == 0) {
+            Some((field, _)) => Err(ConfigError::Zero { path, field }),
+            None => Ok(config),
+        }
+    }
+
+    /// The file that says this, each member explained.
+    pub fn to_text(&self) -> String {
+        let Self { http, pool, disk } = self;
+        format!(
+            "# The configuration of one Writ node. Members left out have these defaults.\n\
+             \n\
+             [http]\n\
+             listen = \"{listen}\"\n\
+             # Connections at a time; further ones wait to be accepted.\n\
+             connections_max = {connections}\n\
+             # How long a request's head, its body, and the silence between two requests may last.\n\
+             header_timeout_ms = {header}\n\
+             body_timeout_ms = {body}\n\
+             idle_timeout_ms = {idle}\n\
+             \n\
+             [pool]\n\
+             # Records, and their bytes, that may wait for a block; beyond it a submission gets `429 overloaded`.\n\
+             records_max = {records}\n\
+             bytes_max = {bytes}\n\
+             \n\
+             [disk]\n\
+             # Below so many free bytes the node takes no records, and goes on answering.\n\
+             free_bytes_min = {free}\n",
+            listen = http.listen,
+            connections = http.connections_max,
+            header = http.header_timeout_ms,
+            body = http.body_timeout_ms,
+            idle = http.idle_timeout_ms,
+            records = pool.records_max,
+            bytes = pool.bytes_max,
+            free = disk.free_bytes_min,
+        )
+    }
+
+    /// The bounds of the pool.
+    pub fn pool_limits(&self) -> PoolLimits {
+        PoolLimits { records_max: self.pool.records_max, bytes_max: self.pool.bytes_max }
+    }
+}
+
+impl Http {
+    /// How long a request's head may take.
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    /// How long a request's body may take.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// How long a connection may stay silent.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_is_written_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("writ.toml");
+        let config = Config::new("127.0.0.1:7001".parse().unwrap());
+        std::fs::write(&file, config.to_text()).unwrap();
+        assert_eq!(Config::read(&file).unwrap().to_text(), config.to_text());
+    }
+
+    #[test]
+    fn a_mistyped_member_and_a_bound_of_nothing_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("writ.toml");
+        for (text, said) in [
+            ("[http]\nlisten = \"127.0.0.1:1\"\nconections_max = 3\n", "is not a configuration"),
+            ("[http]\nlisten = \"127.0.0.1:1\"\nconnections_max = 0\n", "http.connections_max"),
+            ("[http]\nlisten = \"nowhere\"\n", "is not a configuration"),
+            ("[pool]\nbytes_max = 1\n", "is not a configuration"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = Config::read(&file).unwrap_err().to_string();
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Small files that remember what must never be forgotten, outside the database and outside every backup.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`tip`] `HOME/guard/tip` | how far the database was: a damaged or swapped one does not quietly answer with an older truth |
+//! | `HOME/guard/clock` | the high-water mark of time, kept by [`crate::clock`] |
+//! | [`sign`] `HOME/keys/sign-guard` | what the voting key signed last: never two statements for one step |
+//! | [`key_file`] `HOME/keys/*.key` | secret keys, readable by their owner alone |
+//!
+//! The first three are files of two slots (`slots`): every change is on disk before whatever depends on it
+//! leaves the process, a write that was cut off by a crash leaves the value before it, and a damaged byte
+//! leaves the newest value. After a failed write or fsync such a file takes no more, and the process ends.
+//!
+//! What they do not notice: that a guard was itself swapped for an older copy in place. Hence *outside every
+//! backup*; the sign guard, where it matters most, at least refuses a copy that lies somewhere else.
+
+mod durable;
+pub mod key_file;
+pub mod sign;
+mod slots;
+pub mod tip;
+
+pub use sign::{SignGuard, SignGuardError, SignRefused};
+pub(crate) use slots::{Kept, SlotFile};
+pub use slots::GuardFileError;
+pub use tip::{Standing, TipGuard, TipGuardError, TipMark};

@@ -1,0 +1,285 @@
+//! The HTTP interface: the router, and how every request is handled.
+//!
+//! ```text
+//!   serve    accepts, bounds connections, times, sizes        (http/serve.rs, http/pace.rs)
+//!   router   finds the endpoint by method and path
+//!   handle   reads the query strictly, runs the endpoint, renders its error, counts
+//!   endpoint reads ledger and store, or submits               (one file for each family of paths)
+//! ```
+//!
+//! [`ENDPOINTS`] is the one list of what there is; `docs/openapi.json` describes it, and a test holds the
+//! two against each other. What an endpoint does not know it refuses, since in a question about access
+//! nothing may be ignored.
+
+mod body;
+mod chain;
+mod check;
+mod entries;
+mod error;
+mod health;
+mod json;
+mod pace;
+mod proofs;
+mod query;
+mod receipt;
+mod records;
+mod room;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Response};
+use axum::routing::{MethodFilter, on};
+use hyper::body::Body as _;
+use tokio::sync::Semaphore;
+
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use body::{Content, Media};
+use error::ApiError;
+use query::Query;
+use room::{Held, Holding, Room};
+
+pub use serve::{HttpLimits, serve};
+
+/// Bytes of request bodies that the node holds at a time, all requests together.
+const REQUESTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of large answers that the node holds at a time, all connections together.
+const ANSWERS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// An answer is large beyond so many bytes.
+const LARGE_ANSWER_BYTES: usize = 64 * 1024;
+/// How long a request waits for its turn to compute, before it is told to come back.
+const TURN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Questions that wait for a height at a time; a further one is told at once that it is not reached.
+const WAITING_QUESTIONS_MAX: usize = 256;
+
+/// The interface of one node, ready to be served. Made by [`router`].
+#[derive(Clone)]
+pub struct Api {
+    ledger: Ledger,
+    metrics: Metrics,
+    role: &'static str,
+    peers: fn() -> usize,
+    body_timeout: Duration,
+}
+
+/// What every endpoint reads.
+#[derive(Clone)]
+struct App(Arc<Shared>);
+
+struct Shared {
+    ledger: Ledger,
+    metrics: Metrics,
+    role: &'static str,
+    peers: fn() -> usize,
+    body_timeout: Duration,
+    genesis: Bytes,
+    requests: Room,
+    answers: Room,
+    /// Who computes for long, beside the threads that serve connections.
+    turns: Semaphore,
+    waiting_questions: Semaphore,
+}
+
+/// A request on its way through an endpoint.
+struct Call {
+    query: Query,
+    parts: Parts,
+    body: Body,
+}
+
+type Answer = Result<Response<Body>, ApiError>;
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// One method of one path.
+struct Endpoint {
+    method: MethodFilter,
+    path: &'static str,
+    /// The parameters that may stand in the query.
+    parameters: &'static [&'static str],
+    run: fn(App, Call) -> Answering,
+}
+
+const fn get(path: &'static str, parameters: &'static [&'static str], run: fn(App, Call) -> Answering) -> Endpoint {
+    Endpoint { method: MethodFilter::GET, path, parameters, run }
+}
+
+const fn post(path: &'static str, parameters: &'static [&'static str], run: fn(App, Call) -> Answering) -> Endpoint {
+    Endpoint { method: MethodFilter::POST, path, parameters, run }
+}
+
+/// Every endpoint. `HEAD` works where `GET` does.
+const ENDPOINTS: &[Endpoint] = &[
+    post("/v1/records", records::SUBMIT, |app, call| Box::pin(records::submit(app, call))),
+    post("/v1/records/batch", records::SUBMIT_MANY, |app, call| Box::pin(records::submit_many(app, call))),
+    post("/v1/records/prepare", &[], |app, call| Box::pin(records::prepare(app, call))),
+    get("/v1/records/{id}", &[], |app, call| Box::pin(records::show(app, call))),
+    get("/v1/entries", entries::PARAMETERS, |app, call| Box::pin(entries::list(app, call))),
+    get("/v1/check", check::PARAMETERS, |app, call| Box::pin(check::check(app, call))),
+    get("/v1/genesis", &[], |app, call| Box::pin(chain::genesis(app, call))),
+    get("/v1/status", &[], |app, call| Box::pin(chain::status(app, call))),
+    get("/v1/headers", chain::RUN, |app, call| Box::pin(chain::headers(app, call))),
+    get("/v1/blocks", chain::RUN, |app, call| Box::pin(chain::blocks(app, call))),
+    get("/v1/blocks/{height}", &[], |app, call| Box::pin(chain::block(app, call))),
+    get("/v1/authorities", &[], |app, call| Box::pin(chain::authorities(app, call))),
+    get("/v1/validators", &[], |app, call| Box::pin(chain::validators(app, call))),
+    get("/v1/proofs/inclusion", proofs::INCLUSION, |app, call| Box::pin(proofs::inclusion(app, call))),
+    get("/v1/proofs/consistency", proofs::CONSISTENCY, |app, call| Box::pin(proofs::consistency(app, call))),
+    get("/healthz", &[], |app, call| Box::pin(health::alive(app, call))),
+    get("/readyz", &[], |app, call| Box::pin(health::ready(app, call))),
+    get("/metrics", &[], |app, call| Box::pin(health::metrics(app, call))),
+    get("/openapi.json", &[], |app, call| Box::pin(health::openapi(app, call))),
+];
+
+/// The interface over `ledger`, of a validator without peers, unless it is told more.
+pub fn router(ledger: Ledger) -> Api {
+    let metrics = Metrics::new();
+    Api { ledger, metrics, role: "validator", peers: || 0, body_timeout: HttpLimits::default().body_timeout }
+}
+
+impl Api {
+    /// What the node is, `validator` or `full`, and how to tell how many nodes are connected.
+    #[must_use]
+    pub fn standing_as(self, role: &'static str, peers: fn() -> usize) -> Self {
+        Self { role, peers, ..self }
+    }
+
+    /// What the node counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
+    pub fn into_router(self) -> Router {
+        let Self { ledger, metrics, role, peers, body_timeout } = self;
+        let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
+        let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
+        let app = App(Arc::new(Shared {
+            ledger,
+            metrics,
+            role,
+            peers,
+            body_timeout,
+            genesis,
+            requests: Room::new(REQUESTS_BYTES_MAX),
+            answers: Room::new(ANSWERS_BYTES_MAX),
+            turns: Semaphore::new(turns),
+            waiting_questions: Semaphore::new(WAITING_QUESTIONS_MAX),
+        }));
+        let mut router = Router::new();
+        for endpoint in ENDPOINTS {
+            let app = app.clone();
+            let run = move |request| handle(app.clone(), endpoint, request);
+            router = router.route(endpoint.path, on(endpoint.method, run));
+        }
+        let (lost, mistaken) = (app.clone(), app);
+        router
+            .fallback(move |request: Request| {
+                refuse(lost.clone(), request, ApiError::not_found("nothing is at this path"))
+            })
+            // The router itself adds `Allow`.
+            .method_not_allowed_fallback(move |request: Request| {
+                refuse(mistaken.clone(), request, ApiError::method_not_allowed())
+            })
+    }
+}
+
+/// Handles a request that found its endpoint.
+async fn handle(app: App, endpoint: &'static Endpoint, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let method = method_label(request.method());
+    let answer = run(&app, endpoint, request).await;
+    let mut response = answer.unwrap_or_else(ApiError::into_response);
+    finish(&mut response);
+    app.0.metrics.request(method, endpoint.path, response.status().as_u16(), began.elapsed());
+    response
+}
+
+async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query(), endpoint.parameters)?;
+    let response = (endpoint.run)(app.clone(), Call { query, parts, body }).await?;
+    // What a submission gave is told in any case; its request already has its room.
+    let exact = response.body().size_hint().exact().and_then(|exact| usize::try_from(exact).ok());
+    match exact {
+        Some(bytes) if bytes > LARGE_ANSWER_BYTES && endpoint.method == MethodFilter::GET => {
+            let mut held = Held::default();
+            app.0.answers.take(&mut held, bytes)?;
+            Ok(response.map(|body| Body::new(Holding::new(body, held))))
+        }
+        _ => Ok(response),
+    }
+}
+
+/// Answers a request that found no endpoint.
+async fn refuse(app: App, request: Request, error: ApiError) -> Response<Body> {
+    let mut response = error.into_response();
+    finish(&mut response);
+    app.0.metrics.request(method_label(request.method()), "none", response.status().as_u16(), Duration::ZERO);
+    response
+}
+
+/// The headers of every answer: nothing is cached unless its endpoint says so, and nobody guesses types.
+fn finish(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    }
+}
+
+impl App {
+    fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// Runs something that reads much or computes for long, off the threads that serve connections. Only a
+    /// few do so at a time.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let turn = tokio::time::timeout(TURN_TIME_MAX, self.0.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(ApiError::overloaded("the node has too many long requests to handle", 1));
+        };
+        let ledger = self.0.ledger.clone();
+        match tokio::task::spawn_blocking(move || work(&ledger)).await {
+            Ok(done) => done,
+            // A panic inside; it goes on here.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+impl Call {
+    /// The last segment of the path, as it was sent.
+    fn segment(&self) -> &str {
+        self.parts.uri.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The body, of one of the media types `expected`, at most `bytes_max` bytes of it.
+    async fn content(&mut self, app: &App, expected: &[Media], bytes_max: usize) -> Result<(Media, Content), ApiError> {
+        let media = Media::of(&self.parts.headers, expected)?;
+        let body = std::mem::take(&mut self.body);
+        let time_max = app.0.body_timeout;
+        Ok((media, body::read(&self.parts.headers, body, bytes_max, time_max, &app.0.requests).await?))
+    }
+}

@@ -1,0 +1,314 @@
+//! `GET /v1/entries`: access entries in the order of the log.
+//!
+//! A page is a walk over the log from where the last one ended. The log only grows at its end and an index
+//! never changes what it names, so pages neither skip nor repeat, whatever is appended between them. A walk
+//! is bounded: when it has looked at enough, the page ends, perhaps without an entry, and its cursor
+//! says where to go on. Only a page without a cursor is the last one.
+//!
+//! The cursor also carries a mark of chain and filters, so one of another walk is refused.
+
+use writ_proto::api::{EntriesPage, Entry, to_nfc};
+use writ_proto::block::Outcome;
+use writ_proto::hash::Digest;
+use writ_proto::index::{self, TextId};
+use writ_proto::name::{ActionPattern, NameError, Pattern, Side};
+use writ_proto::record::{Access, AuthorityName, Body, Effect};
+use writ_proto::state::State;
+use writ_proto::time::Excerpt;
+
+use super::error::ApiError;
+use super::json::answer;
+use super::query::Query;
+use super::receipt::{Standing, entry_at, record_at, standing_of};
+use super::{Answer, App, Call};
+use crate::ledger::Ledger;
+
+/// Parameters of [`list`].
+pub(super) const PARAMETERS: &[&str] =
+    &["sub", "obj", "act", "access", "authority", "from_index", "to_index", "height", "outcome", "limit", "cursor"];
+
+/// Entries of a page, if the caller does not say, and at most.
+pub(super) const LIMIT: u64 = 100;
+pub(super) const LIMIT_MAX: u64 = 1000;
+
+/// Accepted entries that one walk looks at: in memory, about a millisecond's worth.
+const ENTRIES_SEEN_MAX: usize = if cfg!(test) { 50 } else { 100_000 };
+/// Places of other records that one walk looks up in the store, with `outcome=all`.
+const PLACES_SEEN_MAX: u64 = if cfg!(test) { 40 } else { 10_000 };
+
+/// What is asked for, as it stands in entries.
+struct Filter {
+    sub: Option<Pattern>,
+    obj: Option<Pattern>,
+    act: Option<ActionPattern>,
+    access: Option<Effect>,
+    authority: Option<AuthorityName>,
+    height: Option<u64>,
+    rejected_too: bool,
+    /// The first index of this walk, and the last one of all.
+    from: u64,
+    to: u64,
+    limit: usize,
+    /// What a cursor of this walk carries.
+    mark: String,
+}
+
+/// `GET /v1/entries`.
+pub(super) async fn list(app: App, mut call: Call) -> Answer {
+    let chain = *app.ledger().read().chain();
+    let filter = Filter::read(&mut call.query, &chain)?;
+    let page = app.in_turn(move |ledger| page(ledger, &filter)).await?;
+    answer(axum::http::StatusCode::OK, &page)
+}
+
+impl Filter {
+    fn read(query: &mut Query, chain: &Digest) -> Result<Self, ApiError> {
+        let name = |field: &'static str| move |error: NameError| ApiError::bad(field, error.to_string());
+        let pattern = |text: Option<String>, side, field| {
+            text.map(|text| Pattern::from_display(&to_nfc(&text), side).map_err(name(field))).transpose()
+        };
+        let sub = pattern(query.take("sub"), Side::Subject, "sub")?;
+        let obj = pattern(query.take("obj"), Side::Object, "obj")?;
+        let act = query.take("act").map(|text| ActionPattern::parse(&text).map_err(name("act"))).transpose()?;
+        let access = match query.take("access").as_deref() {
+            None => None,
+            Some("granted") => Some(Effect::Grant),
+            Some("denied") => Some(Effect::Deny),
+            Some(other) => {
+                let detail = format!("`{}`, expected `granted` or `denied`", Excerpt::of(other));
+                return Err(ApiError::bad("access", detail));
+            }
+        };
+        let rejected_too = match query.take("outcome").as_deref() {
+            None | Some("accepted") => false,
+            Some("all") => true,
+            Some(other) => {
+                let detail = format!("`{}`, expected `accepted` or `all`", Excerpt::of(other));
+                return Err(ApiError::bad("outcome", detail));
+            }
+        };
+        let authority: Option<AuthorityName> = query.parsed("authority")?;
+        let height = query.number("height", 1, u64::MAX)?;
+        let from_index = query.number("from_index", 0, u64::MAX)?;
+        let to_index = query.number("to_index", 0, u64::MAX)?;
+        let limit = query.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT);
+        let cursor = query.take("cursor");
+        if let (Some(from), Some(to)) = (from_index, to_index)
+            && from > to
+        {
+            return Err(ApiError::bad("to_index", format!("{to} is before `from_index`, {from}")));
+        }
+
+        let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+        let number = |part: Option<u64>| part.map_or_else(String::new, |part| part.to_string());
+        // A zero byte stands in none of the parts, so equal marks mean equal filters.
+        let parts = [
+            chain.to_string(),
+            text(sub.as_ref().map(Pattern::as_str)),
+            text(obj.as_ref().map(Pattern::as_str)),
+            text(act.as_ref().map(ActionPattern::as_str)),
+            text(access.map(Effect::as_str)),
+            text(authority.as_ref().map(AuthorityName::as_str)),
+            number(height),
+            number(from_index),
+            number(to_index),
+            rejected_too.to_string(),
+        ];
+        let mark = hex::encode(&Digest::of(&[parts.join("\0").as_bytes()]).0[..6]);
+        let from = match cursor {
+            None => from_index.unwrap_or(0),
+            Some(cursor) => read_cursor(&cursor, &mark)?,
+        };
+        let (to, limit) = (to_index.unwrap_or(u64::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(Self { sub, obj, act, access, authority, height, rejected_too, from, to, limit, mark })
+    }
+
+    fn cursor(&self, next: u64) -> String {
+        format!("{next}-{}", self.mark)
+    }
+
+    /// Whether a record's own words fit; its place is looked at elsewhere.
+    fn fits(&self, access: &Access, authority: &AuthorityName) -> bool {
+        self.sub.as_ref().is_none_or(|sub| *sub == access.sub)
+            && self.obj.as_ref().is_none_or(|obj| *obj == access.obj)
+            && self.act.as_ref().is_none_or(|act| *act == access.act)
+            && self.access.is_none_or(|effect| effect == access.effect)
+            && self.authority.as_ref().is_none_or(|own| own == authority)
+    }
+}
+
+fn read_cursor(cursor: &str, mark: &str) -> Result<u64, ApiError> {
+    let parts = cursor.split_once('-').and_then(|(next, own)| {
+        let plain = !next.is_empty() && next.bytes().all(|byte| byte.is_ascii_digit());
+        Some((plain.then(|| next.parse().ok())??, own))
+    });
+    match parts {
+        Some((next, own)) if own == mark => Ok(next),
+        Some(_) => Err(ApiError::bad("cursor", "the cursor is of other filters or of another chain")),
+        None => Err(ApiError::bad(
+            "cursor",
+            format!("`{}` is no cursor, expected the `next` of a page", Excerpt::of(cursor)),
+        )),
+    }
+}
+
+/// A filter in the terms of the index: what stands on no entry is found on none.
+struct Terms {
+    sub: Option<Option<TextId>>,
+    obj: Option<Option<TextId>>,
+    act: Option<Option<TextId>>,
+    authority: Option<Option<u32>>,
+    effect: Option<Effect>,
+}
+
+impl Terms {
+    fn of(filter: &Filter, state: &State) -> Self {
+        let id = |text: Option<&str>| text.map(|text| state.index().text_id(text));
+        let ordinal = |name| state.authorities().by_name(name).map(|(ordinal, _)| ordinal);
+        Self {
+            sub: id(filter.sub.as_ref().map(Pattern::as_str)),
+            obj: id(filter.obj.as_ref().map(Pattern::as_str)),
+            act: id(filter.act.as_ref().map(ActionPattern::as_str)),
+            authority: filter.authority.as_ref().map(ordinal),
+            effect: filter.access,
+        }
+    }
+
+    fn fit(&self, entry: &index::Entry) -> bool {
+        let is = |wanted: Option<Option<u32>>, found| wanted.is_none_or(|wanted| wanted == Some(found));
+        is(self.sub, entry.sub)
+            && is(self.obj, entry.obj)
+            && is(self.act, entry.act)
+            && is(self.authority, entry.authority)
+            && self.effect.is_none_or(|effect| effect == entry.effect)
+    }
+}
+
+/// What a walk over the index found.
+struct Walk {
+    found: Vec<Standing>,
+    /// Places between accepted entries, where a rejected one may stand; looked up with `outcome=all` only.
+    gaps: Vec<(u64, u64)>,
+    /// Where the next walk goes on, if there is more.
+    next: Option<u64>,
+}
+
+fn page(ledger: &Ledger, filter: &Filter) -> Result<EntriesPage, ApiError> {
+    let Some((from, to)) = bounds(ledger, filter)? else {
+        return Ok(EntriesPage { entries: Vec::new(), next: None });
+    };
+    // The lock is held for this walk in memory alone; bytes come from the store afterwards.
+    let mut walk = walk(&ledger.read(), filter, from, to);
+    let mut entries: Vec<Entry> = Vec::new();
+    if filter.rejected_too {
+        entries = with_rejected(ledger, filter, &mut walk)?;
+    } else {
+        for standing in &walk.found {
+            let signed = record_at(ledger, standing.index)?;
+            entries.extend(entry_at(ledger, &signed, standing)?);
+        }
+    }
+    Ok(EntriesPage { entries, next: walk.next.map(|next| filter.cursor(next)) })
+}
+
+/// The indexes to walk, `from..to`; none if there are none.
+fn bounds(ledger: &Ledger, filter: &Filter) -> Result<Option<(u64, u64)>, ApiError> {
+    let (tip, size) = {
+        let state = ledger.read();
+        (state.tip().height, state.log().size())
+    };
+    let (mut from, mut to) = (filter.from, filter.to.saturating_add(1).min(size));
+    if let Some(height) = filter.height {
+        if height > tip {
+            return Ok(None);
+        }
+        from = from.max(end_of(ledger, height - 1)?);
+        to = to.min(end_of(ledger, height)?);
+    }
+    Ok((from < to).then_some((from, to)))
+}
+
+/// The log's size at the end of a block.
+fn end_of(ledger: &Ledger, height: u64) -> Result<u64, ApiError> {
+    match height {
+        0 => Ok(0),
+        _ => Ok(super::receipt::commit_leaf(ledger, height)?.executed.log_size + 1),
+    }
+}
+
+fn walk(state: &State, filter: &Filter, from: u64, to: u64) -> Walk {
+    let terms = Terms::of(filter, state);
+    let entries = state.index().entries();
+    let first = entries.partition_point(|entry| entry.index < from);
+    let (mut found, mut gaps) = (Vec::new(), Vec::new());
+    let (mut at, mut places) = (from, 0);
+    for (seen, entry) in entries[first..].iter().enumerate() {
+        if entry.index >= to {
+            break;
+        }
+        if seen == ENTRIES_SEEN_MAX || found.len() == filter.limit {
+            return Walk { found, gaps, next: Some(at) };
+        }
+        if filter.rejected_too && entry.index > at {
+            let gap = (at, entry.index.min(at + (PLACES_SEEN_MAX - places)));
+            places += gap.1 - gap.0;
+            gaps.push(gap);
+            if gap.1 < entry.index {
+                return Walk { found, gaps, next: Some(gap.1) };
+            }
+        }
+        if terms.fit(entry) {
+            let index::Entry { index, height, added, revoked, .. } = *entry;
+            found.push(Standing { index, height, added, revoked });
+        }
+        at = entry.index + 1;
+    }
+    if filter.rejected_too && at < to {
+        let gap = (at, to.min(at + (PLACES_SEEN_MAX - places)));
+        gaps.push(gap);
+        at = gap.1;
+    } else {
+        at = to;
+    }
+    Walk { found, gaps, next: (at < to).then_some(at) }
+}
+
+/// The accepted entries of the walk with the rejected ones between them, as many as fit the page.
+fn with_rejected(ledger: &Ledger, filter: &Filter, walk: &mut Walk) -> Result<Vec<Entry>, ApiError> {
+    let store = ledger.store();
+    let mut all: Vec<(u64, Option<Standing>)> =
+        walk.found.iter().map(|standing| (standing.index, Some(*standing))).collect();
+    for (start, end) in &walk.gaps {
+        for index in *start..*end {
+            let rejected = store.place_at(index)?.is_some_and(|place| place.outcome != Outcome::Accepted);
+            all.extend(rejected.then_some((index, None)));
+        }
+    }
+    all.sort_unstable_by_key(|(index, _)| *index);
+    let mut entries = Vec::new();
+    for (index, standing) in all {
+        if entries.len() == filter.limit {
+            // The first one that found no room is where the next page begins.
+            walk.next = Some(index);
+            break;
+        }
+        let signed = record_at(ledger, index)?;
+        let (standing, outcome) = match standing {
+            Some(standing) => (standing, "accepted"),
+            None => {
+                let Body::Access(access) = signed.body() else { continue };
+                if !filter.fits(access, &signed.statement().authority) {
+                    continue;
+                }
+                let place = store
+                    .place(&signed.id())?
+                    .ok_or_else(|| ApiError::internal(format!("leaf {index} has no place")))?;
+                let Outcome::Rejected(code) = place.outcome else { continue };
+                (standing_of(ledger, index, place.height)?, code.as_str())
+            }
+        };
+        let entry = entry_at(ledger, &signed, &standing)?;
+        entries.extend(entry.map(|entry| Entry { outcome: Some(outcome.into()), ..entry }));
+    }
+    Ok(entries)
+}

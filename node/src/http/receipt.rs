@@ -1,0 +1,185 @@
+//! From the store to what callers see: places with their proofs, receipts, entries.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use writ_proto::api::{Entry, Place, Receipt, RecordStatus, RevokedBy, entry_of, position_token, to_base64};
+use writ_proto::block::{CommitLeaf, Outcome};
+use writ_proto::hash::Digest;
+use writ_proto::index::Revoked;
+use writ_proto::merkle::{self, NodeId, NodeReader, ProveError};
+use writ_proto::record::{Body, RecordId, Signed};
+use writ_proto::time::LedgerTime;
+
+use super::error::ApiError;
+use crate::ledger::Ledger;
+use crate::storage::{self, StoreError, StoredPlace};
+
+/// The nodes of the log's tree, each read once: the proofs of a batch have most of them in common.
+pub(super) struct Nodes<'a> {
+    store: storage::Nodes<'a>,
+    seen: RefCell<HashMap<NodeId, Digest>>,
+}
+
+impl<'a> Nodes<'a> {
+    pub(super) fn of(ledger: &'a Ledger) -> Self {
+        Self { store: storage::Nodes(ledger.store()), seen: RefCell::default() }
+    }
+}
+
+impl NodeReader for Nodes<'_> {
+    type Error = StoreError;
+
+    fn node(&self, node: NodeId) -> Result<Digest, StoreError> {
+        if let Some(hash) = self.seen.borrow().get(&node) {
+            return Ok(*hash);
+        }
+        let hash = self.store.node(node)?;
+        self.seen.borrow_mut().insert(node, hash);
+        Ok(hash)
+    }
+}
+
+/// A proof that should be there: sizes were checked, so any failure is ours.
+pub(super) fn proved<T>(result: Result<T, ProveError<StoreError>>) -> Result<T, ApiError> {
+    result.map_err(|error| match error {
+        ProveError::Read { source, .. } => source.into(),
+        other => ApiError::internal(other),
+    })
+}
+
+/// Hashes as proofs in JSON carry them.
+pub(super) fn hashes_to_base64(hashes: &[Digest]) -> Vec<String> {
+    hashes.iter().map(|hash| to_base64(&hash.0)).collect()
+}
+
+/// The commit leaf of a block that is committed.
+pub(super) fn commit_leaf(ledger: &Ledger, height: u64) -> Result<CommitLeaf, ApiError> {
+    ledger
+        .store()
+        .commit_leaf(height)?
+        .ok_or_else(|| ApiError::internal(format!("the commit leaf of block {height} is missing")))
+}
+
+/// The token of a committed height.
+pub(super) fn position_of(ledger: &Ledger, height: u64) -> Result<String, ApiError> {
+    let leaf = match height {
+        0 => *ledger.read().chain(),
+        _ => commit_leaf(ledger, height)?.hash(),
+    };
+    Ok(position_token(height, &leaf))
+}
+
+/// The end of a block, as the receipts of its records share it.
+struct BlockEnd {
+    position: String,
+    log_size: u64,
+    log_root: String,
+}
+
+/// Writes receipts; what they share is read once.
+pub(super) struct Receipts<'a> {
+    ledger: &'a Ledger,
+    nodes: Nodes<'a>,
+    ends: BTreeMap<u64, BlockEnd>,
+}
+
+impl<'a> Receipts<'a> {
+    pub(super) fn of(ledger: &'a Ledger) -> Self {
+        Self { ledger, nodes: Nodes::of(ledger), ends: BTreeMap::new() }
+    }
+
+    /// A record's place, proved in the log as it was at the end of its block: so a record has one receipt,
+    /// whenever it is asked for.
+    fn place(&mut self, place: &StoredPlace) -> Result<Place, ApiError> {
+        if !self.ends.contains_key(&place.height) {
+            let leaf = commit_leaf(self.ledger, place.height)?;
+            let log_size = leaf.executed.log_size + 1;
+            let log_root = to_base64(&proved(merkle::root_at(&self.nodes, log_size))?.0);
+            let position = position_token(place.height, &leaf.hash());
+            self.ends.insert(place.height, BlockEnd { position, log_size, log_root });
+        }
+        let end = &self.ends[&place.height];
+        let inclusion = proved(merkle::prove_inclusion(&self.nodes, place.index, end.log_size))?;
+        Ok(Place {
+            index: place.index,
+            height: place.height,
+            position: end.position.clone(),
+            log_size: end.log_size,
+            log_root: end.log_root.clone(),
+            inclusion: hashes_to_base64(&inclusion),
+            checkpoint: None,
+        })
+    }
+
+    /// The receipt of a record that is in the log.
+    pub(super) fn settled(&mut self, id: RecordId, place: &StoredPlace, duplicate: bool) -> Result<Receipt, ApiError> {
+        let receipt = Receipt { place: Some(self.place(place)?), duplicate, ..bare(id, RecordStatus::Committed) };
+        Ok(match place.outcome {
+            Outcome::Accepted => receipt,
+            Outcome::Rejected(code) => Receipt {
+                status: RecordStatus::Rejected,
+                code: Some(code.as_str().into()),
+                detail: Some(
+                    "the record is in the log and does not count: the state at its block did not allow it".into(),
+                ),
+                ..receipt
+            },
+        })
+    }
+}
+
+/// A receipt that says nothing but a status.
+pub(super) fn bare(id: RecordId, status: RecordStatus) -> Receipt {
+    Receipt {
+        id,
+        status,
+        duplicate: false,
+        place: None,
+        code: None,
+        field: None,
+        detail: None,
+        entry: None,
+        record: None,
+    }
+}
+
+/// What an entry is at its place, as far as its bytes do not tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) index: u64,
+    pub(super) height: u64,
+    pub(super) added: LedgerTime,
+    pub(super) revoked: Option<Revoked>,
+}
+
+/// The record at leaf `index`, which must hold one.
+pub(super) fn record_at(ledger: &Ledger, index: u64) -> Result<Signed, ApiError> {
+    let bytes = ledger.store().leaf(index)?.ok_or_else(|| ApiError::internal(format!("leaf {index} is missing")))?;
+    Signed::decode(bytes).map_err(|refusal| ApiError::internal(format!("leaf {index} is no record: {refusal}")))
+}
+
+/// The id of the record at leaf `index`.
+pub(super) fn id_at(ledger: &Ledger, index: u64) -> Result<RecordId, ApiError> {
+    Ok(record_at(ledger, index)?.id())
+}
+
+/// The entry that `signed` states, at its place; `None` if it states something else.
+pub(super) fn entry_at(ledger: &Ledger, signed: &Signed, standing: &Standing) -> Result<Option<Entry>, ApiError> {
+    let Body::Access(access) = signed.body() else { return Ok(None) };
+    let revoked = match standing.revoked {
+        None => None,
+        Some(Revoked { by, height, at }) => Some(RevokedBy { by: id_at(ledger, by)?, height, at }),
+    };
+    let authority = &signed.statement().authority;
+    let Standing { index, height, added, .. } = *standing;
+    Ok(Some(entry_of(access, authority, signed.id(), index, height, added, revoked)))
+}
+
+/// What the state knows of the record at leaf `index` of block `height`.
+pub(super) fn standing_of(ledger: &Ledger, index: u64, height: u64) -> Result<Standing, ApiError> {
+    let state = ledger.read();
+    let added = state.time_of(height).ok_or_else(|| ApiError::internal(format!("block {height} has no time")))?;
+    let revoked = state.index().by_index(index).and_then(|entry| entry.revoked);
+    Ok(Standing { index, height, added, revoked })
+}

@@ -1,0 +1,178 @@
+//! Records that wait for a block: verified, bounded, without duplicates, in the order they came.
+//!
+//! The pool is memory; what it acknowledges without a block behind it is also in the store
+//! ([`crate::storage::LogStore::put_pooled`]) before the caller hears of it.
+//!
+//! Restrictive records go first into a block, so that what takes access away never queues behind what
+//! gives it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use writ_proto::record::{Class, RecordId, Verified};
+use writ_proto::refusal::{Code, Refusal};
+use writ_proto::time::LedgerTime;
+
+/// How many refused records are remembered, so that a caller who asks later learns why.
+const REFUSED_MAX: usize = 16_384;
+
+/// Bounds of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Records.
+    pub records_max: usize,
+    /// Bytes of records.
+    pub bytes_max: usize,
+}
+
+impl Default for PoolLimits {
+    /// Sixteen full blocks: what a burst brings while a block or two are decided.
+    fn default() -> Self {
+        Self { records_max: 16 * 4096, bytes_max: 16 * 1024 * 1024 }
+    }
+}
+
+/// The pool is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// See the module's doc.
+#[derive(Debug, Default)]
+pub struct Mempool {
+    limits: PoolLimits,
+    records: HashMap<RecordId, Waiting>,
+    /// By class, then by arrival.
+    queue: BTreeMap<(Lane, u64), RecordId>,
+    bytes: usize,
+    arrivals: u64,
+    refused: HashMap<RecordId, Refusal>,
+    refused_order: VecDeque<RecordId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Restrictive,
+    Permissive,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    record: Verified,
+    at: (Lane, u64),
+}
+
+impl Mempool {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Takes a record in, unless it waits already.
+    ///
+    /// # Errors
+    /// If the pool is full. What it holds it never drops for a newcomer.
+    pub fn insert(&mut self, record: Verified) -> Result<(), Full> {
+        let id = record.id();
+        if self.records.contains_key(&id) {
+            return Ok(());
+        }
+        let len = record.signed().bytes().len();
+        if self.records.len() >= self.limits.records_max || self.bytes + len > self.limits.bytes_max {
+            return Err(Full);
+        }
+        let lane = match record.class() {
+            Class::Restrictive => Lane::Restrictive,
+            Class::Permissive => Lane::Permissive,
+        };
+        let at = (lane, self.arrivals);
+        self.arrivals += 1;
+        self.bytes += len;
+        self.queue.insert(at, id);
+        self.records.insert(id, Waiting { record, at });
+        self.refused.remove(&id);
+        Ok(())
+    }
+
+    /// The records to build a block from at clock time `now`: restrictive ones first, each lane in the
+    /// order of arrival, at most `max`. What is past its `submit_by` by the clock is not proposed.
+    pub fn candidates(&self, now: LedgerTime, max: usize) -> Vec<Verified> {
+        let waiting = self.queue.values().filter_map(|id| self.records.get(id));
+        waiting.map(|waiting| &waiting.record).filter(|record| !is_expired(record, now)).take(max).cloned().collect()
+    }
+
+    /// Whether a block has something to hold at clock time `now`.
+    pub fn has_candidates(&self, now: LedgerTime) -> bool {
+        self.queue.values().filter_map(|id| self.records.get(id)).any(|waiting| !is_expired(&waiting.record, now))
+    }
+
+    /// Takes settled records out.
+    pub fn settle<'a>(&mut self, ids: impl IntoIterator<Item = &'a RecordId>) {
+        for id in ids {
+            self.remove(id);
+        }
+    }
+
+    /// Takes a record out that will not be in the log, and remembers why.
+    pub fn refuse(&mut self, id: RecordId, refusal: Refusal) {
+        if !self.remove(&id) || self.refused.insert(id, refusal).is_some() {
+            return;
+        }
+        self.refused_order.push_back(id);
+        if self.refused_order.len() > REFUSED_MAX
+            && let Some(oldest) = self.refused_order.pop_front()
+        {
+            self.refused.remove(&oldest);
+        }
+    }
+
+    /// Refuses what a block of time `block` left behind past its `submit_by`; gives their ids.
+    pub fn refuse_expired(&mut self, block: LedgerTime) -> Vec<(RecordId, Refusal)> {
+        let expired = self.records.values().filter(|waiting| is_expired(&waiting.record, block));
+        let ids: Vec<_> = expired.map(|waiting| (waiting.record.id(), waiting.record.signed().statement().submit_by)).collect();
+        let mut refused = Vec::with_capacity(ids.len());
+        for (id, submit_by) in ids {
+            let by = submit_by.map_or_else(String::new, |time| time.to_string());
+            let detail = format!("to be submitted by {by}, the chain's time is {block}");
+            let refusal = Refusal::of(Code::ExpiredSubmission, "submit_by", detail);
+            self.refuse(id, refusal.clone());
+            refused.push((id, refusal));
+        }
+        refused
+    }
+
+    /// A waiting record.
+    pub fn get(&self, id: &RecordId) -> Option<&Verified> {
+        self.records.get(id).map(|waiting| &waiting.record)
+    }
+
+    /// Why a record that waited was refused, as long as that is remembered.
+    pub fn refusal(&self, id: &RecordId) -> Option<&Refusal> {
+        self.refused.get(id)
+    }
+
+    /// How many records wait.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of the waiting records.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn remove(&mut self, id: &RecordId) -> bool {
+        let Some(waiting) = self.records.remove(id) else { return false };
+        self.queue.remove(&waiting.at);
+        self.bytes -= waiting.record.signed().bytes().len();
+        true
+    }
+}
+
+/// Whether a record is past its `submit_by` at `time`.
+pub fn is_expired(record: &Verified, time: LedgerTime) -> bool {
+    record.signed().statement().submit_by.is_some_and(|submit_by| submit_by < time)
+}

@@ -1,0 +1,16 @@
+//! When to stop.
+
+use tokio::signal::unix::{SignalKind, signal as listen};
+
+/// Completes on SIGINT or SIGTERM.
+pub async fn signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()))
+    else {
+        // Without handlers the default action of the signals ends the process, which is as good.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,40 @@
+//! The engine's signer: the sign guard, asked in the engine's words.
+
+use writ_engine::{PeerClaim, SignRefused, VoteSigner};
+use writ_proto::certificate::{Proposal, Vote, VoteKind};
+use writ_proto::key::{PublicKey, Signature};
+
+use crate::guard::SignGuard;
+
+/// Signs for the engine, through the guard.
+pub struct Signer(pub SignGuard);
+
+fn refused(what: String, reason: crate::guard::SignRefused) -> SignRefused {
+    // The cause says which disk or which earlier signature stands behind it.
+    let reason = format!("{:#}", anyhow::Error::new(reason));
+    SignRefused { what, reason }
+}
+
+impl VoteSigner for Signer {
+    fn public_key(&self) -> PublicKey {
+        self.0.public_key()
+    }
+
+    fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
+        let kind = match vote.kind {
+            VoteKind::Prevote => "prevote",
+            VoteKind::Precommit => "precommit",
+        };
+        let what = || format!("the {kind} of height {}, round {}", vote.height, vote.round);
+        self.0.sign_vote(vote).map_err(|reason| refused(what(), reason))
+    }
+
+    fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
+        let what = || format!("the proposal of height {}, round {}", proposal.height, proposal.round);
+        self.0.sign_proposal(proposal).map_err(|reason| refused(what(), reason))
+    }
+
+    fn sign_peer_claim(&self, claim: &PeerClaim) -> Result<Signature, SignRefused> {
+        Ok(self.0.sign_peer_claim(&claim.peer))
+    }
+}

@@ -1,0 +1,113 @@
+//! A small chain for tests: one authority, one validator, grants without end.
+
+use writ_proto::block::Block;
+use writ_proto::certificate::{Certificate, Vote, VoteKind};
+use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
+use writ_proto::hash::{Digest, Domain};
+use writ_proto::key::SecretKey;
+use writ_proto::name::{ActionPattern, Pattern};
+use writ_proto::record::{Access, Body, Effect, EnrolledKey, Nonce, Signed, Statement, ValidatorKeys};
+use writ_proto::scope::Scope;
+use writ_proto::state::{Changes, State};
+use writ_proto::time::LedgerTime;
+
+use super::StoredBlock;
+
+/// The genesis time.
+pub(crate) const START_MS: u64 = 1_800_000_000_000;
+
+/// A chain, and what signs for it.
+#[derive(Clone)]
+pub(crate) struct Sample {
+    pub(crate) state: State,
+    authority: SecretKey,
+    vote: SecretKey,
+    made: u64,
+}
+
+impl Sample {
+    /// A chain before its first block. Another `name` is another chain.
+    pub(crate) fn new(name: &str) -> Self {
+        let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
+        let enrolled =
+            |key: &SecretKey| EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) };
+        let (authority, vote) = (key(1), key(2));
+        let genesis = Genesis {
+            protocol: PROTOCOL,
+            chain: name.into(),
+            time: LedgerTime::from_millis(START_MS).unwrap(),
+            parameters: Parameters::default(),
+            authorities: vec![RootAuthority {
+                name: "org1".parse().unwrap(),
+                keys: vec![enrolled(&authority)],
+                threshold: 1,
+                scope: Scope::everything(),
+            }],
+            root_quorum: 1,
+            validators: vec![ValidatorKeys {
+                name: "validator0".parse().unwrap(),
+                vote: enrolled(&vote),
+                checkpoint: enrolled(&key(3)),
+            }],
+        };
+        Self { state: State::new(genesis).unwrap(), authority, vote, made: 0 }
+    }
+
+    pub(crate) fn chain(&self) -> Digest {
+        *self.state.chain()
+    }
+
+    pub(crate) fn genesis(&self) -> Vec<u8> {
+        self.state.genesis().encode()
+    }
+
+    /// A grant like no other.
+    pub(crate) fn grant(&mut self) -> Signed {
+        self.made += 1;
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.made.to_le_bytes());
+        let access = Access {
+            sub: Pattern::parse_full(&format!("user:u{}", self.made)).unwrap(),
+            obj: Pattern::parse_full("file:report").unwrap(),
+            act: ActionPattern::parse("read").unwrap(),
+            effect: Effect::Grant,
+            iss: None,
+            exp: None,
+            cond: None,
+            reference: None,
+        };
+        let statement = Statement {
+            chain: self.chain(),
+            authority: "org1".parse().unwrap(),
+            nonce: Nonce(nonce),
+            body: Body::Access(access),
+            submit_by: Some(self.state.tip().time.saturating_add_millis(60_000)),
+        };
+        statement.sign(&[&self.authority]).unwrap()
+    }
+
+    /// The next block, of these records; the state stays.
+    pub(crate) fn build(&self, records: Vec<Signed>) -> (StoredBlock, Changes) {
+        let time = self.state.tip().time.saturating_add_millis(1000);
+        let records = records.into_iter().map(|record| self.state.verify(record).unwrap());
+        let built = self.state.build(time, self.vote.public().id(), records).unwrap();
+        assert!(built.refused.is_empty(), "{:?}", built.refused);
+        (StoredBlock { certificate: self.certify(&built.block), block: built.block.encode() }, built.changes)
+    }
+
+    /// The next block, of as many grants; the state moves on.
+    pub(crate) fn next(&mut self, grants: usize) -> (StoredBlock, Changes) {
+        let records = (0..grants).map(|_| self.grant()).collect();
+        let (block, changes) = self.build(records);
+        self.state.commit(changes.clone());
+        (block, changes)
+    }
+
+    fn certify(&self, block: &Block) -> Certificate {
+        let (height, hash) = (block.header.height, block.header.hash());
+        let voter = self.vote.public().id();
+        let vote = Vote { kind: VoteKind::Precommit, height, round: 0, value: Some(hash), voter };
+        let signature = self.vote.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain()));
+        Certificate { height, round: 0, block: hash, signatures: vec![(voter, signature)] }
+    }
+}

@@ -1,0 +1,17 @@
+//! The system, from outside: the programs `writ-node` and `writ` do what their documentation says, also when they are
+//! killed, lied to, or handed garbage.
+
+mod decisions;
+mod entries;
+mod garbage;
+mod history;
+mod imports;
+mod kill;
+mod lifecycle;
+#[allow(dead_code, reason = "shared with the tests of `proto`, which use all of it")]
+#[path = "../../proto/tests/it/naive.rs"]
+mod naive;
+mod rot;
+mod seed_tuple;
+mod story;
+mod tamper;

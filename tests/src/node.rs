@@ -1,0 +1,173 @@
+//! A running `writ-node`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::http::Http;
+use crate::process::{Process, command, tail};
+use crate::programs;
+use crate::wait::{self, LONG};
+
+/// A node: a process, and how to speak to it.
+#[derive(Debug)]
+pub struct Node {
+    arguments: Vec<String>,
+    log: PathBuf,
+    process: Process,
+    http: Http,
+}
+
+/// A node that did not come up: how it ended, and what it said.
+#[derive(Debug)]
+pub struct Refused {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it said.
+    pub said: String,
+}
+
+impl Node {
+    /// `writ-node run` on a home that is made; waits until it is ready.
+    pub fn run(home: &Path) -> Self {
+        Self::start(arguments("run", home)).unwrap_or_else(|refused| panic!("the node does not start: {refused:?}"))
+    }
+
+    /// The same, for a node that may refuse to.
+    pub fn try_run(home: &Path) -> Result<Self, Refused> {
+        Self::start(arguments("run", home))
+    }
+
+    /// `writ-node dev`; waits until it is ready.
+    pub fn dev(home: &Path) -> Self {
+        Self::start(arguments("dev", home)).unwrap_or_else(|refused| panic!("the node does not start: {refused:?}"))
+    }
+
+    /// `writ-node` with these arguments, up to the URL that it prints; the node need not be ready.
+    pub fn start_unready(home: &Path) -> Result<Self, Refused> {
+        Self::launch(arguments("run", home))
+    }
+
+    fn start(arguments: Vec<String>) -> Result<Self, Refused> {
+        let mut node = Self::launch(arguments)?;
+        let start = Instant::now();
+        while !node.is_ready() {
+            if let Some(status) = node.process.ended() {
+                return Err(Refused { status, said: node.process.said() });
+            }
+            assert!(start.elapsed() < LONG, "not ready after {LONG:?}: {}", tail(&node.process.said(), 40));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(node)
+    }
+
+    fn launch(arguments: Vec<String>) -> Result<Self, Refused> {
+        let home = arguments.get(2).expect("the home is the second argument");
+        let log = PathBuf::from(format!("{home}.stderr"));
+        let mut command = command(&programs::writ_node(), &arguments);
+        command.stdout(Stdio::piped());
+        let mut process = Process::start(command, &log);
+        let lines = lines_of(process.stdout().expect("stdout is a pipe"));
+        let url = match lines.recv_timeout(LONG) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("no URL after {LONG:?}: {}", tail(&process.said(), 40)),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Refused { status: process.wait(LONG), said: process.said() });
+            }
+        };
+        assert!(url.starts_with("http://"), "the one line on stdout is the URL, found `{url}`");
+        Ok(Self { arguments, log, process, http: Http::new(&url) })
+    }
+
+    /// How to speak to it.
+    pub fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        self.http.base()
+    }
+
+    /// Whether it says that it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.http.try_get("/readyz").is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.ask_to_stop();
+        self.process.wait(LONG)
+    }
+
+    /// Runs the same again (after [`Node::kill`] or [`Node::stop`]), at another port.
+    pub fn start_again(&mut self) {
+        self.process.kill();
+        let again = Self::start(self.arguments.clone());
+        *self = again.unwrap_or_else(|refused| panic!("the node does not start again: {refused:?}"));
+    }
+
+    /// Waits until the chain is at least so high.
+    pub fn wait_for_height(&self, height: u64) {
+        wait::until(&format!("height {height}"), || (self.http.status().height >= height).then_some(()));
+    }
+
+    /// What it said on stderr, from all its starts.
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("-- the last lines of {}\n{}", self.log.display(), tail(&self.process.said(), 30));
+        }
+    }
+}
+
+/// `check --home` on a home without a running node: exit code and all that was said.
+pub fn fsck(home: &Path) -> (Option<i32>, String) {
+    let output = command(&programs::writ_node(), ["check", "--home", &text(home)]).output();
+    let output = output.unwrap_or_else(|error| panic!("`writ-node check` does not start: {error}"));
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// As [`fsck`], where everything must be sound.
+pub fn assert_sound(home: &Path) {
+    let (code, said) = fsck(home);
+    assert_eq!(code, Some(0), "`writ-node check` found something: {said}");
+}
+
+fn arguments(verb: &str, home: &Path) -> Vec<String> {
+    [verb, "--home", &text(home), "--listen", "127.0.0.1:0"].map(str::to_owned).into()
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("temporary folders have plain names").to_owned()
+}
+
+/// The lines of a pipe, read on until it closes so that the writer never waits.
+fn lines_of(pipe: std::process::ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // Nobody listens after the first line.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}

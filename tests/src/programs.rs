@@ -1,0 +1,29 @@
+//! Where the programs under test are: beside the test binary's folder, where cargo built them.
+
+use std::path::PathBuf;
+
+/// The node.
+pub fn writ_node() -> PathBuf {
+    program("writ-node")
+}
+
+/// The client.
+pub fn writ() -> PathBuf {
+    program("writ")
+}
+
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    // The test is `TARGET/release/deps/it-...`, the program `TARGET/release/writ`.
+    let found = test.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        let folder = test.ancestors().nth(2).unwrap_or(&test).display();
+        panic!("no program `{name}` in `{folder}`: build the programs first, with `cargo build --release`")
+    })
+}
+
+/// The workspace, where scripts and data outside it are looked for.
+pub fn workspace() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(PathBuf::from).unwrap_or(here)
+}
