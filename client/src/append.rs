@@ -246,6 +246,3 @@ fn key_of(entry: &writ_proto::api::Entry) -> Option<Key> {
         act: ActionPattern::parse(&entry.act).ok()?,
     })
 }
-
-#[cfg(test)]
-mod tests;

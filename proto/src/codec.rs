@@ -16,10 +16,12 @@
 //! | choice | the case's number as `u32`, then its members |
 //! | digest, key, signature | its 32 or 64 bytes, without a length |
 
-use alloc::string::{String, ToString};
+use alloc::format;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use bincode::error::DecodeError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -79,11 +81,24 @@ pub fn decode_prefix<T: Serialize + DeserializeOwned, const MAX: usize>(
     }
     let config = bincode::config::standard().with_fixed_int_encoding().with_limit::<MAX>();
     let (value, used): (T, usize) = bincode::serde::decode_from_slice(bytes, config)
-        .map_err(|error| CodecError::Malformed { reason: error.to_string() })?;
+        .map_err(|error| CodecError::Malformed { reason: reason(error) })?;
     if encode(&value) != bytes[..used] {
         return Err(CodecError::NotCanonical);
     }
     Ok((value, used))
+}
+
+/// What the decoder said, in the words of the format.
+fn reason(error: DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "the bytes end before the value does".into(),
+        DecodeError::LimitExceeded => "a length is beyond the bound".into(),
+        DecodeError::Utf8 { .. } => "a text is not UTF-8".into(),
+        DecodeError::InvalidBooleanValue(found) => format!("a flag is {found}, expected 0 or 1"),
+        DecodeError::UnexpectedVariant { found, .. } => format!("a choice is {found}, which is none of the cases"),
+        DecodeError::OtherString(said) => said,
+        other => other.to_string(),
+    }
 }
 
 /// A byte string that travels as one, not as a list of numbers.

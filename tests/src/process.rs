@@ -20,8 +20,10 @@ pub struct Process {
 pub fn command<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
-    for name in ["WRIT_NODE", "WRIT_KEY", "WRIT_AUTHORITY", "RUST_LOG"] {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        if name == "RUST_LOG" || name.to_string_lossy().starts_with("WRIT_") {
+            command.env_remove(name);
+        }
     }
     command
 }

@@ -9,7 +9,9 @@
 //!   proposal, so waiting for it loses nothing.
 //!
 //! And only if it is for the height after the tip: what is further ahead is kept until its parent is
-//! applied. What waits is charged to the neighbour that delivered it, like its pieces.
+//! applied. So a node that catches up while the chain is busy already has the next values when it arrives at
+//! the present, and takes part again. What waits is charged to the neighbour that delivered it, like its
+//! pieces; who exceeds a share loses what is furthest ahead.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,12 +26,15 @@ use crate::context::{Ctx, Members};
 use crate::parts::Whole;
 use crate::signing::Checker;
 
-/// How many heights after the tip are of interest: a node further behind catches up by synchronisation.
-pub(crate) const HEIGHTS_AHEAD: u64 = 4;
-/// Values that wait for one neighbour.
-const WAITING_PER_NEIGHBOUR: usize = 4;
-/// Values that wait in all.
-const WAITING_MAX: usize = 32;
+/// How many heights after the tip are of interest, here and in the engine's own queue: as many as a busy chain
+/// decides while a node that is behind asks for what it lacks.
+pub(crate) const HEIGHTS_AHEAD: u64 = 64;
+/// Bytes that wait for one neighbour: one value fits always, many of the usual size.
+const WAITING_BYTES_PER_NEIGHBOUR: usize = 8 * 1024 * 1024;
+/// Bytes that wait in all.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a waiting value counts at least, so that many small ones are not free.
+const WAITING_BYTES_MIN: usize = 16 * 1024;
 /// Signed proposals remembered for one proposer and height: its honest ones, one a round, are few.
 const PROPOSALS_PER_PROPOSER: usize = 8;
 
@@ -106,13 +111,14 @@ impl Admission {
             return Some(arrival);
         }
         let from = arrival.whole.from;
-        if self.waiting_for(from) >= WAITING_PER_NEIGHBOUR {
-            self.drop_oldest_of(from);
-        } else if self.waiting.len() >= WAITING_MAX {
-            let busiest = self.waiting.iter().map(|w| w.whole.from).max_by_key(|from| self.waiting_for(*from));
-            busiest.into_iter().for_each(|from| self.drop_oldest_of(from));
-        }
         self.waiting.push_back(arrival);
+        while self.waiting_for(from) > WAITING_BYTES_PER_NEIGHBOUR {
+            self.drop_furthest_of(from);
+        }
+        while self.waiting.iter().map(charge).sum::<usize>() > WAITING_BYTES_MAX {
+            let busiest = self.waiting.iter().map(|arrival| arrival.whole.from).max_by_key(|from| self.waiting_for(*from));
+            busiest.into_iter().for_each(|from| self.drop_furthest_of(from));
+        }
         None
     }
 
@@ -144,14 +150,21 @@ impl Admission {
     }
 
     fn waiting_for(&self, from: PeerId) -> usize {
-        self.waiting.iter().filter(|arrival| arrival.whole.from == from).count()
+        self.waiting.iter().filter(|arrival| arrival.whole.from == from).map(charge).sum()
     }
 
-    fn drop_oldest_of(&mut self, from: PeerId) {
-        if let Some(at) = self.waiting.iter().position(|arrival| arrival.whole.from == from) {
+    /// Drops what a neighbour has furthest ahead: the oldest of that height, which nobody vouched for longest.
+    fn drop_furthest_of(&mut self, from: PeerId) {
+        let of_neighbour = self.waiting.iter().enumerate().filter(|(_, arrival)| arrival.whole.from == from);
+        let furthest = of_neighbour.max_by_key(|(at, arrival)| (arrival.whole.announcement.height, std::cmp::Reverse(*at)));
+        if let Some((at, _)) = furthest {
             self.waiting.remove(at);
         }
     }
+}
+
+fn charge(arrival: &Arrival) -> usize {
+    arrival.whole.bytes.len().max(WAITING_BYTES_MIN)
 }
 
 #[cfg(test)]
@@ -274,15 +287,36 @@ mod tests {
     fn a_flood_pushes_out_its_own_values_only() {
         let (mut admission, members) = (admission(), members());
         assert!(admission.arrive(arrival(7, 0, 1, peer(0), None), TIP, &members).is_none());
+        let large = Bytes::from(vec![0; 1024 * 1024]);
         for n in 0..200 {
-            assert!(admission.arrive(arrival(7, 0, 2 + n, peer(1 + n % 20), None), TIP, &members).is_none());
+            let mut flood = arrival(7, 0, 2 + n, peer(1 + n % 20), None);
+            flood.whole.bytes = large.clone();
+            assert!(admission.arrive(flood, TIP, &members).is_none());
         }
-        assert!(admission.waiting.len() <= WAITING_MAX);
+        assert!(admission.waiting.iter().map(charge).sum::<usize>() <= WAITING_BYTES_MAX);
+        for n in 0..2000 {
+            assert!(admission.arrive(arrival(7, n, 2, peer(21), None), TIP, &members).is_none());
+        }
+        assert!(admission.waiting_for(peer(21)) <= WAITING_BYTES_PER_NEIGHBOUR, "small ones neither");
         assert!(admission.proposal(&signed(7, 0, 1, &turn(7, 0)), TIP, &members));
         assert!(admission.next(TIP, &members).is_some());
         for round in 0..100 {
             admission.proposal(&signed(7, 4 * round, 3, &turn(7, 0)), TIP, &members);
         }
         assert_eq!(admission.proposals[&7].len(), PROPOSALS_PER_PROPOSER);
+    }
+
+    #[test]
+    fn the_next_height_is_the_last_to_be_pushed_out() {
+        let (mut admission, members) = (admission(), members());
+        let large = Bytes::from(vec![0; 1024 * 1024]);
+        for height in (7..=30).rev() {
+            let mut ahead = arrival(height, 0, 1, peer(1), None);
+            ahead.whole.bytes = large.clone();
+            assert!(admission.arrive(ahead, TIP, &members).is_none());
+        }
+        let mut heights: Vec<_> = admission.waiting.iter().map(|arrival| arrival.whole.announcement.height).collect();
+        heights.sort();
+        assert_eq!(heights, (7..=14).collect::<Vec<_>>());
     }
 }

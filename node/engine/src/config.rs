@@ -9,6 +9,7 @@ use malachitebft_core_types::LinearTimeouts;
 use writ_proto::hash::Digest;
 use writ_proto::key::SecretKey;
 
+use crate::admission::HEIGHTS_AHEAD;
 use crate::error::EngineError;
 use crate::parts::CHUNK_BYTES;
 
@@ -97,7 +98,7 @@ pub struct Network {
     pub peers: Vec<String>,
     /// Whether to talk to those peers only.
     pub only_peers: bool,
-    /// How often to tell peers the own tip: how soon an idle node learns that it is behind.
+    /// How often to tell peers the own tip: how soon a node learns that it is behind.
     pub status_interval: Duration,
     /// How long to wait for a peer's answer when catching up.
     pub request_timeout: Duration,
@@ -106,7 +107,7 @@ pub struct Network {
 impl Network {
     /// Listens at `listen` and stays connected to `peers`, open to others, with the usual intervals.
     pub fn new(identity: SecretKey, listen: impl Into<String>, peers: Vec<String>) -> Self {
-        let (status_interval, request_timeout) = (Duration::from_secs(1), Duration::from_secs(5));
+        let (status_interval, request_timeout) = (Duration::from_millis(500), Duration::from_secs(5));
         Self { identity, listen: listen.into(), peers, only_peers: false, status_interval, request_timeout }
     }
 }
@@ -159,7 +160,8 @@ impl Config {
                 ..P2pConfig::default()
             },
         };
-        Ok(ConsensusConfig { p2p, value_payload: ValuePayload::ProposalAndParts, ..ConsensusConfig::default() })
+        let queue_capacity = HEIGHTS_AHEAD as usize;
+        Ok(ConsensusConfig { p2p, value_payload: ValuePayload::ProposalAndParts, queue_capacity, ..ConsensusConfig::default() })
     }
 
     /// How the engine catches up. Without a network there is nobody to catch up with.

@@ -15,8 +15,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::admission::HEIGHTS_AHEAD;
-
+/// How far ahead a validator's signature counts as news: the height under way elsewhere, and those that it
+/// takes to hear of it.
+const NEWS_AHEAD: u64 = 4;
 /// How long claims stay unheard after the first that bore no fruit.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 /// And at most: at this rate, a chain with a liar among its peers makes one empty block a minute.
@@ -65,7 +66,7 @@ impl Pace {
     /// behind learns it from its peers' tips, and a validator that signs a vote for a height of the far
     /// future would keep the chain from ever being idle.
     pub(crate) fn is_news(&self, height: u64, tip: u64) -> bool {
-        height > tip && height <= tip.saturating_add(HEIGHTS_AHEAD) && height > self.heard
+        height > tip && height <= tip.saturating_add(NEWS_AHEAD) && height > self.heard
     }
 
     /// A peer claims the tip `claimed`.
@@ -140,7 +141,7 @@ mod tests {
         pace.heard(6);
         assert!(!pace.is_news(6, 5));
         assert!(pace.is_news(7, 5));
-        assert!(pace.is_news(5 + HEIGHTS_AHEAD, 5) && !pace.is_news(6 + HEIGHTS_AHEAD, 5), "nor the far future");
+        assert!(pace.is_news(5 + NEWS_AHEAD, 5) && !pace.is_news(6 + NEWS_AHEAD, 5), "nor the far future");
     }
 
     #[test]

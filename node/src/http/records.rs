@@ -93,13 +93,19 @@ pub(super) async fn submit(app: App, mut call: Call) -> Answer {
         }
     };
     drop(content.held);
+    let sent = record.clone();
     let submitted = app.in_turn(move |ledger| Ok(ledger.submit(record))).await?;
     count(&app, &submitted);
     let submitted = submitted?;
     let known = submitted.is_duplicate();
     let waits = matches!(wait, Wait::Committed(_));
     let mut results = outcome_of(&app, vec![Ok(submitted)], wait).await?;
-    let receipt = results.pop().ok_or_else(|| ApiError::internal("a submission without a result"))??;
+    let mut receipt = results.pop().ok_or_else(|| ApiError::internal("a submission without a result"))??;
+    if let (true, Some(place)) = (known, &receipt.place) {
+        // The same statement may have been signed anew; the proof is of the bytes that are in the log.
+        let own = record_at(app.ledger(), place.index)?;
+        receipt.record = (own.bytes() != sent).then(|| to_base64(own.bytes()));
+    }
     answer(status_of(&receipt, known, waits), &receipt)
 }
 

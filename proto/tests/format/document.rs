@@ -1,7 +1,8 @@
 //! `docs/format.md` says what the code does: its bytes are the golden ones, its tables are complete.
 //!
 //! A block of the page that begins with ```` ```text FILE/NAME ```` shows a golden item: each line has hex, then two
-//! spaces and what it is. `WRIT_BLESS=1` brings the hex up to date where no line changes its length.
+//! spaces and what it is. `WRIT_BLESS=1 cargo test --release -p writ-proto --test format the_examples_of_the_page`,
+//! after the golden files, brings the hex up to date where no line changes its length.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

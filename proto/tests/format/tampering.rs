@@ -3,11 +3,15 @@
 //! Each damage is tried twice: as it is, and with the digest in the trailer made to fit again, since
 //! whoever tampers can do that too. So the digest hides nothing that the audit itself must see.
 
-use writ_proto::audit::{Finding, Part, audit_export};
+use writ_proto::audit::{ExportAuditor, Finding, Part, audit_export};
+use writ_proto::decision::{Moment, Question, Truth, Why, resolve};
 use writ_proto::export::{End, Frame, Trailer};
 use writ_proto::hash::Digest;
+use writ_proto::name::{Name, Side};
+use writ_proto::time::Interval;
 
-use crate::chain::{Chain, export_parts};
+use crate::chain::{Chain, export_parts, time};
+use crate::example::{FIRST_BLOCK_MS, example};
 use crate::random::Random;
 
 /// The finding, if the audit of this file fails as it must, naming a block or a part of the file.
@@ -69,6 +73,40 @@ fn a_good_chain_passes_and_its_state_answers() {
         let other = audit_export([&file], Some(&Digest([7; 32]))).expect_err("another chain id");
         assert_eq!(other.part, Part::Genesis);
     }
+}
+
+#[test]
+fn after_an_audit_the_export_answers_questions() {
+    let file = example().chain.parts().concat();
+    let state = audit_export([file], None).expect("a good chain").state;
+    let question = Question {
+        sub: Name::parse("1234-org2", Side::Subject).expect("a name"),
+        act: None,
+        obj: Name::parse("file.dat", Side::Object).expect("a name"),
+    };
+    let tomorrow = Interval::at(time(36 * 3_600_000));
+    let why = |interval, height| {
+        resolve(state.index(), &question, &Moment { interval, height }, &|_| Truth::Indeterminate).why
+    };
+    assert_eq!(why(tomorrow, 1), Why::Grant, "before it was revoked");
+    assert_eq!(why(Interval::at(time(FIRST_BLOCK_MS)), 1), Why::NoMatch, "before it began");
+    assert_eq!(why(tomorrow, 2), Why::NoMatch, "after it was revoked");
+}
+
+#[test]
+fn a_finding_stays_whatever_comes_after_it() {
+    let chain = Chain::random(1, 4, 8);
+    let mut parts = chain.parts();
+    let last = parts[2].len() - 1;
+    parts[2][last] ^= 1;
+    let mut auditor = ExportAuditor::new(None);
+    let mut heights = Vec::new();
+    let results: Vec<_> = parts.iter().map(|part| auditor.push(part, |block| heights.push(block.height))).collect();
+    let found = results[2].clone().expect_err("the damaged block");
+    assert_eq!((found.height, found.part, heights), (Some(2), Part::Certificate, vec![1]));
+    assert!(results[..2].iter().all(Result::is_ok) && results[2..].iter().all(|result| result == &Err(found.clone())));
+    assert_eq!(auditor.auditor().map(|auditor| auditor.state().tip().height), Some(1));
+    assert_eq!(auditor.finish().map(|_| ()), Err(found));
 }
 
 #[test]

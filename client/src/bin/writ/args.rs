@@ -20,9 +20,9 @@ Times: 2026-11-23T08:00:00Z, 2026-11-23 (00:00:00Z of that day), now, today, tom
 Names: type:id, as in file:plan.txt or role:staff; without a type a subject is a user: and an object
 a resource:. In entries also patterns: file:acl/* (all below), file:* (all of the type), * (all).";
 
-/// Ask, sign and audit an access ledger.
+/// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "writ", version, about, after_help = AFTER_HELP, disable_help_subcommand = true, term_width = 100)]
+#[command(name = "writ", version, about = "Ask, sign and audit an access ledger", after_help = AFTER_HELP, disable_help_subcommand = true, term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: command::Command,
@@ -34,19 +34,19 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
-    /// A node to ask; several are asked in turn if one does not answer [default: http://127.0.0.1:7001]
+    /// A node to ask, or several [default: http://127.0.0.1:7001]
     #[arg(long = "node", value_name = "URL", env = "WRIT_NODE", value_delimiter = ',', global = true, hide_env_values = true)]
     pub(crate) nodes: Vec<String>,
     /// The key file to sign with
     #[arg(long, value_name = "FILE", env = "WRIT_KEY", global = true, hide_env_values = true)]
     pub(crate) key: Option<PathBuf>,
-    /// The file with the passphrase of the key file
+    /// The file with the key's passphrase
     #[arg(long, value_name = "FILE", env = "WRIT_PASSPHRASE_FILE", global = true, hide_env_values = true)]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// The authority to speak as; without it, the one that has the key. For `log`: whose entries
+    /// The authority to speak as [default: the one with the key]; for `log` whose entries
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) authority: Option<AuthorityName>,
-    /// The chain id that the nodes must have, in hexadecimal
+    /// The id of the chain that it must be
     #[arg(long, value_name = "ID", env = "WRIT_CHAIN", global = true, hide_env_values = true)]
     pub(crate) chain: Option<Digest>,
     /// Answer in JSON

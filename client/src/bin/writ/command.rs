@@ -40,12 +40,7 @@ pub(crate) enum Command {
     /// List the entries of the log
     Log(log::Options),
     /// Import a file of access rows, CSV or JSON lines
-    ///
-    /// Columns or members: sub, obj, act, access, iss, exp, ref, cond; only sub and obj are required. access is
-    /// granted (unless told otherwise), denied or revoked, which ends your own entries on exactly that sub, obj
-    /// and act. Rows take effect in file order. A file may be imported again, also after a crash: that adds nothing
-    /// twice. Rows may be added to it; those that were refused may be corrected.
-    #[command(verbatim_doc_comment)]
+    #[command(after_help = import::AFTER_HELP)]
     Import(import::Options),
     /// Write the whole chain to a file, every block verified
     Export(export::Options),

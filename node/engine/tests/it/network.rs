@@ -177,6 +177,30 @@ async fn three_of_four_go_on_and_the_fourth_catches_up_while_the_chain_is_idle()
 }
 
 #[tokio::test]
+async fn who_comes_back_to_a_busy_chain_takes_part_again() {
+    let mut cluster = Cluster::start(4, 0).await;
+    cluster.submit(1);
+    cluster.until_committed(1).await;
+    cluster.stop_node(3).await;
+    cluster.submit(2);
+    cluster.until_committed(2).await;
+    // From here on the other three decide one height after another, without a pause.
+    for item in 1000..20_000 {
+        cluster.nodes[..3].iter().for_each(|node| node.ledger.lock().pool.push(item));
+    }
+    cluster.submit(3);
+    cluster.start_node(3).await;
+    let back = &cluster.nodes[3].ledger;
+    back.until("it hears new values", |store| store.judged.last().is_some_and(|(_, source)| *source == Source::Fresh) && store.tip() > 10).await;
+    let voter = validators([4])[0].key.id();
+    let votes = |store: &Store| store.blocks.iter().rev().take(8).any(|(_, certificate)| certificate.signatures.iter().any(|(by, _)| *by == voter));
+    cluster.nodes[0].ledger.until("and its votes count", votes).await;
+    assert!(!cluster.nodes[0].ledger.lock().pool.is_empty(), "the chain was busy all the time");
+    cluster.agree();
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn a_chain_without_quorum_waits_and_goes_on_when_it_is_back() {
     let mut cluster = Cluster::start(4, 0).await;
     cluster.submit(1);

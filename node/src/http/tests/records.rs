@@ -71,6 +71,24 @@ async fn a_record_has_one_receipt_whenever_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_statement_signed_anew_is_the_same_record_and_its_receipt_carries_what_is_proved() {
+    let world = World::new();
+    let first = world.grant("alice", "read", "file:x");
+    world.append(&[&first]);
+    let keys = world.keys_of("org1");
+    let mut statement = first.statement().clone();
+    statement.submit_by = Some(super::world::time(3_000_000));
+    let anew = statement.sign(&[&keys[0]]).unwrap();
+    assert_eq!((anew.id(), anew.bytes() == first.bytes()), (first.id(), false));
+    let reply = world.submit("", &anew).await;
+    assert_eq!(reply.status, 200);
+    let receipt = receipt(&reply.json());
+    assert!(receipt.duplicate);
+    assert_eq!(receipt.record.as_deref().and_then(from_base64).as_deref(), Some(first.bytes()));
+    proves(&receipt, &first);
+}
+
+#[tokio::test]
 async fn what_is_not_waited_for_is_pending_and_durable() {
     let world = World::new();
     let (a, b) = (world.grant("alice", "read", "file:x"), world.deny("bob", "read", "file:x"));

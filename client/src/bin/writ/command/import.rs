@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use writ_client::append::{AppendError, Appender};
 use writ_client::import::journal::{Journal, JournalError, path_of};
 use writ_client::import::rows::{Format, read};
@@ -25,25 +25,23 @@ pub(crate) struct Options {
     /// The journal, which makes importing again safe [default: FILE.writ-journal]
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
-    /// How the file is written; without it, by its name
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Written>,
+    /// csv or jsonl; without it, as the file's name says
+    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"], hide_possible_values = true)]
+    format: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Written {
-    /// Comma-separated values, the first line names the columns
-    Csv,
-    /// One JSON object a line
-    Jsonl,
-}
+pub(super) const AFTER_HELP: &str = "\
+Columns or members: sub, obj, act, access, iss, exp, ref, cond; only sub and obj are required. access is
+`granted` (the default), `denied`, or `revoked`, which ends your own entries on exactly that sub, obj and
+act. Rows take effect in file order. A file may be imported again, also after a crash: nothing is added or
+taken away twice. Rows may be added to it, and those that were refused may be corrected.";
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
     let file = &options.file;
     let bytes = fs::read(file).map_err(|error| Failure::failed(format!("cannot read `{}`: {error}", file.display())))?;
-    let format = match options.format {
-        Some(Written::Csv) => Format::Csv,
-        Some(Written::Jsonl) => Format::JsonLines,
+    let format = match options.format.as_deref() {
+        Some("csv") => Format::Csv,
+        Some(_) => Format::JsonLines,
         None => Format::guess(&file.to_string_lossy(), &bytes),
     };
     let client = context.client()?;

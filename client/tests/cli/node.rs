@@ -1,0 +1,517 @@
+//! A node of one validator in memory: the state machine of the protocol behind a plain socket.
+//!
+//! It makes a block of each submission, so what `writ` is told is what a real node would tell it, down to
+//! proofs and certificates. What it lacks is consensus, a disk, and all care for strangers. [`Node::faults`]
+//! makes it fail or lie on purpose.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use serde_json::{Value, json};
+use writ_proto::api::{
+    self, AuthorityAnswer, CheckAnswer, EntriesPage, Entry, Explanation, HeaderAnswer, HeadersPage, Place, Problem,
+    Receipt, RecordStatus, RevokedBy, Status, entry_of, from_base64, position_token, question_of, to_base64,
+};
+use writ_proto::block::{CommitLeaf, Outcome};
+use writ_proto::certificate::{Certificate, Vote, VoteKind};
+use writ_proto::codec::Blob;
+use writ_proto::decision::{Moment, Truth, explain};
+use writ_proto::export::Frame;
+use writ_proto::genesis::{Genesis, Parameters, RootAuthority};
+use writ_proto::hash::{Digest, Domain};
+use writ_proto::key::SecretKey;
+use writ_proto::merkle::{self, MemoryTree};
+use writ_proto::name::{ActionPattern, Pattern, Side};
+use writ_proto::record::{Body, Class, Effect, EnrolledKey, RecordId, Signed, ValidatorKeys};
+use writ_proto::refusal::Refusal;
+use writ_proto::scope::Scope;
+use writ_proto::state::State;
+use writ_proto::time::{Interval, LedgerTime};
+
+/// A running node, until the tests end.
+#[derive(Clone)]
+pub(crate) struct Node {
+    url: String,
+    chain: Arc<Mutex<Chain>>,
+}
+
+/// What goes wrong on purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Connections are cut once so many more records are in the log.
+    pub(crate) dies_after: Option<usize>,
+    /// Connections are cut after a submission was carried out, this many times, instead of an answer.
+    pub(crate) forgets_to_answer: usize,
+    /// This many submissions are answered `429 overloaded`.
+    pub(crate) is_overloaded: usize,
+    /// This many submissions are answered `pending`, and carried out later.
+    pub(crate) is_slow: usize,
+    /// Receipts prove another log.
+    pub(crate) lies: bool,
+    /// Every answer is `503 stale`.
+    pub(crate) is_stale: bool,
+}
+
+struct Chain {
+    state: State,
+    genesis: Genesis,
+    validator: SecretKey,
+    frames: Vec<Frame>,
+    commit_leaves: Vec<CommitLeaf>,
+    tree: MemoryTree,
+    records: HashMap<RecordId, (u64, u64, Outcome)>,
+    bytes: HashMap<u64, Vec<u8>>,
+    faults: Faults,
+}
+
+/// A key from a number.
+pub(crate) fn key(n: u8) -> SecretKey {
+    SecretKey::from_seed(&[n; 32])
+}
+
+fn enrolled(key: &SecretKey) -> EnrolledKey {
+    EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) }
+}
+
+/// A chain with these root authorities, each with the key of its place: `key(1)` and so on.
+pub(crate) fn genesis(authorities: &[&str]) -> Genesis {
+    let root = |(name, n): (&&str, u8)| RootAuthority {
+        name: name.parse().unwrap(),
+        keys: vec![enrolled(&key(n))],
+        threshold: 1,
+        scope: Scope::everything(),
+    };
+    Genesis {
+        protocol: 1,
+        chain: "ledger.example/test".into(),
+        time: writ_client::clock::now().saturating_sub_millis(60_000),
+        parameters: Parameters::default(),
+        authorities: authorities.iter().zip(1..).map(root).collect(),
+        root_quorum: 1,
+        validators: vec![ValidatorKeys { name: "v0".parse().unwrap(), vote: enrolled(&key(200)), checkpoint: enrolled(&key(201)) }],
+    }
+}
+
+impl Node {
+    /// A node of a chain whose root authorities are these.
+    pub(crate) fn new(authorities: &[&str]) -> Self {
+        Self::of(genesis(authorities))
+    }
+
+    /// A node of this chain.
+    pub(crate) fn of(genesis: Genesis) -> Self {
+        let chain = Chain {
+            state: State::new(genesis.clone()).unwrap(),
+            genesis,
+            validator: key(200),
+            frames: Vec::new(),
+            commit_leaves: Vec::new(),
+            tree: MemoryTree::new(),
+            records: HashMap::new(),
+            bytes: HashMap::new(),
+            faults: Faults::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let node = Self { url: format!("http://{}", listener.local_addr().unwrap()), chain: Arc::new(Mutex::new(chain)) };
+        let chain = Arc::clone(&node.chain);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let chain = Arc::clone(&chain);
+                thread::spawn(move || serve(stream, &chain));
+            }
+        });
+        node
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn genesis(&self) -> Genesis {
+        self.chain().genesis.clone()
+    }
+
+    pub(crate) fn faults(&self, faults: Faults) {
+        self.chain().faults = faults;
+    }
+
+    /// Leaves in the log.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.chain().tree.size()
+    }
+
+    /// Entries as they are listed.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.chain().entries(&HashMap::new())
+    }
+
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap()
+    }
+}
+
+type Reply = Result<(u16, &'static str, Vec<u8>), ()>;
+
+fn serve(stream: TcpStream, chain: &Mutex<Chain>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    stream.set_nodelay(true).unwrap();
+    loop {
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            match reader.read_line(&mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) if line.trim().is_empty() => break,
+                Ok(_) => head.push(line.trim().to_owned()),
+            }
+        }
+        let length = head.iter().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let mut first = head.first().map_or("", String::as_str).split(' ');
+        let (method, target) = (first.next().unwrap_or(""), first.next().unwrap_or(""));
+        let Ok((status, media, answer)) = chain.lock().unwrap().answer(method, target, &body) else { return };
+        let length = answer.len();
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {media}\r\ncontent-length: {length}\r\nretry-after: 0\r\n\r\n");
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer)).is_err() {
+            return;
+        }
+    }
+}
+
+fn problem(status: u16, code: &str, field: Option<&str>, detail: impl Into<String>) -> Problem {
+    let (field, code) = (field.map(Into::into), code.into());
+    Problem { type_: "about:blank".into(), title: "No".into(), status, code, field, detail: detail.into() }
+}
+
+fn of_refusal(refusal: &Refusal) -> Problem {
+    problem(400, refusal.code.as_str(), refusal.field, refusal.detail.clone())
+}
+
+fn reply(result: Result<Value, Problem>) -> Reply {
+    match result {
+        Ok(value) => Ok((200, "application/json", value.to_string().into_bytes())),
+        Err(problem) => {
+            let body = serde_json::to_vec(&problem).unwrap();
+            Ok((problem.status, "application/problem+json", body))
+        }
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap());
+            rest = &after[2..];
+        } else {
+            assert!(first.is_ascii_alphanumeric() || b"-._~".contains(first), "unescaped {text}");
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+impl Chain {
+    fn answer(&mut self, method: &str, target: &str, body: &[u8]) -> Reply {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query: HashMap<String, String> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), decode(value)))
+            .collect();
+        if self.faults.is_stale {
+            return reply(Err(problem(503, "stale", None, "the node has not caught up")));
+        }
+        match (method, path) {
+            ("GET", "/v1/genesis") => reply(Ok(json!(self.genesis))),
+            ("GET", "/v1/status") => reply(Ok(json!(self.status()))),
+            ("GET", "/v1/authorities") => reply(Ok(json!({ "authorities": self.authorities() }))),
+            ("GET", "/v1/check") => reply(self.check(&query).map(|answer| json!(answer))),
+            ("GET", "/v1/entries") => reply(Ok(json!(self.page(&query)))),
+            ("GET", "/v1/headers") => reply(Ok(json!(self.headers(&query)))),
+            ("GET", "/v1/blocks") => Ok((200, "application/octet-stream", self.blocks(&query))),
+            ("GET", "/v1/proofs/consistency") => reply(Ok(self.consistency(&query))),
+            ("POST", "/v1/records") => self.submit(vec![body.to_vec()], &query).and_then(|mut results| reply(results.remove(0))),
+            ("POST", "/v1/records/batch") => {
+                let batch: api::Batch = serde_json::from_slice(body).unwrap();
+                let records = batch.records.iter().map(|text| from_base64(text).unwrap()).collect();
+                let results = self.submit(records, &query)?;
+                let results: Vec<Value> = results.into_iter().map(|result| result.unwrap_or_else(|problem| json!(problem))).collect();
+                let status = if results.iter().all(|result| result["code"] == "overloaded") { 429 } else { 200 };
+                match status {
+                    429 => reply(Err(problem(429, "overloaded", None, "too much to do"))),
+                    _ => reply(Ok(json!({ "results": results }))),
+                }
+            }
+            ("GET", path) if path.starts_with("/v1/records/") => {
+                reply(self.record(path.trim_start_matches("/v1/records/")).map(|receipt| json!(receipt)))
+            }
+            _ => reply(Err(problem(404, "not_found", None, format!("there is no {path}")))),
+        }
+    }
+
+    fn submit(&mut self, records: Vec<Vec<u8>>, query: &HashMap<String, String>) -> Result<Vec<Result<Value, Problem>>, ()> {
+        if self.faults.is_overloaded > 0 {
+            self.faults.is_overloaded -= 1;
+            return Ok(records.iter().map(|_| Err(problem(429, "overloaded", None, "too much to do"))).collect());
+        }
+        let waits = query.get("wait").is_none_or(|wait| wait == "committed");
+        if !waits || self.faults.is_slow > 0 {
+            self.faults.is_slow = self.faults.is_slow.saturating_sub(1);
+            let pending = |bytes: &Vec<u8>| {
+                let signed = Signed::decode(bytes.clone()).unwrap();
+                Ok(json!(bare(signed.id(), RecordStatus::Pending)))
+            };
+            return Ok(records.iter().map(pending).collect());
+        }
+        let mut records = records;
+        let mut dead = false;
+        if let Some(left) = self.faults.dies_after.as_mut() {
+            dead = records.len() > *left;
+            records.truncate(*left);
+            *left -= records.len();
+        }
+        let signed = records.into_iter().map(|bytes| Signed::decode(bytes).map_err(|refusal| of_refusal(&refusal)));
+        let signed: Vec<_> = signed.collect();
+        let mut settled = self.append(signed.iter().flatten().cloned().collect()).into_iter();
+        let results = signed.into_iter().map(|signed| signed.and_then(|_| settled.next().unwrap())).map(|receipt| receipt.map(|receipt| json!(receipt)));
+        let results = results.collect();
+        if self.faults.forgets_to_answer > 0 {
+            self.faults.forgets_to_answer -= 1;
+            return Err(());
+        }
+        if dead { Err(()) } else { Ok(results) }
+    }
+
+    /// One block of these records, as far as they may stand in it.
+    fn append(&mut self, records: Vec<Signed>) -> Vec<Result<Receipt, Problem>> {
+        let ids: Vec<RecordId> = records.iter().map(Signed::id).collect();
+        let mut refused: HashMap<RecordId, Problem> = HashMap::new();
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        let time = writ_client::clock::now().max(self.state.tip().time.saturating_add_millis(1));
+        for record in records {
+            let id = record.id();
+            known.push(self.records.contains_key(&id));
+            if self.records.contains_key(&id) || new.iter().any(|other: &writ_proto::record::Verified| other.id() == id) {
+                continue;
+            }
+            match self.state.verify(record) {
+                Ok(verified) => new.push(verified),
+                Err(refusal) => drop(refused.insert(id, of_refusal(&refusal))),
+            }
+        }
+        // What can only reduce access goes first, as proposers do it.
+        new.sort_by_key(|record| record.class() == Class::Permissive);
+        if !new.is_empty() {
+            let built = self.state.build(time, self.validator.public().id(), new).unwrap();
+            refused.extend(built.refused.into_iter().map(|(id, refusal)| (id, of_refusal(&refusal))));
+            let header = &built.block.header;
+            let voter = self.validator.public().id();
+            let vote = Vote { kind: VoteKind::Precommit, height: header.height, round: 0, value: Some(header.hash()), voter };
+            let signature = self.validator.sign_in(Domain::Vote, &vote.signed_bytes(self.state.chain()));
+            let certificate = Certificate { height: header.height, round: 0, block: header.hash(), signatures: vec![(voter, signature)] };
+            let height = header.height;
+            self.frames.push(Frame { block: Blob(built.block.encode()), certificate });
+            for placed in &built.changes.records {
+                let signed = placed.record.signed();
+                self.tree.push(merkle::leaf_hash(signed.bytes()));
+                self.records.insert(placed.record.id(), (placed.index, height, placed.outcome));
+                self.bytes.insert(placed.index, signed.bytes().to_vec());
+            }
+            self.tree.push(built.changes.leaf.hash());
+            self.commit_leaves.push(built.changes.leaf.clone());
+            self.state.commit(built.changes);
+        }
+        let receipt = |(id, known): (&RecordId, bool)| match refused.get(id) {
+            Some(problem) => Err(problem.clone()),
+            None => self.receipt(*id).map(|receipt| Receipt { duplicate: known, ..receipt }),
+        };
+        ids.iter().zip(known).map(receipt).collect()
+    }
+
+    fn receipt(&self, id: RecordId) -> Result<Receipt, Problem> {
+        let Some((index, height, outcome)) = self.records.get(&id).copied() else {
+            return Err(problem(404, "not_found", Some("id"), format!("no record {id} is known here")));
+        };
+        if let Outcome::Rejected(code) = outcome {
+            return Err(problem(403, code.as_str(), None, "the record is in the log and does not count"));
+        }
+        let size = self.tree.size();
+        let lied = if self.faults.lies { index ^ 1 } else { index };
+        let inclusion = merkle::prove_inclusion(&self.tree, lied, size).unwrap();
+        let place = Place {
+            index,
+            height,
+            position: self.position(height),
+            log_size: size,
+            log_root: to_base64(&self.tree.root().0),
+            inclusion: inclusion.iter().map(|hash| to_base64(&hash.0)).collect(),
+            checkpoint: None,
+        };
+        Ok(Receipt { place: Some(place), ..bare(id, RecordStatus::Committed) })
+    }
+
+    fn record(&self, id: &str) -> Result<Receipt, Problem> {
+        let id: RecordId = id.parse().map_err(|_| problem(400, "bad_request", Some("id"), "no id"))?;
+        let receipt = self.receipt(id)?;
+        let (index, height, _) = self.records[&id];
+        let bytes = &self.bytes[&index];
+        Ok(Receipt { entry: self.entry(index, height), record: Some(to_base64(bytes)), ..receipt })
+    }
+
+    fn entry(&self, index: u64, height: u64) -> Option<Entry> {
+        let signed = Signed::decode(self.bytes[&index].clone()).unwrap();
+        let Body::Access(access) = signed.body() else { return None };
+        let revoked = self.state.index().by_index(index).and_then(|entry| entry.revoked).map(|revoked| RevokedBy {
+            by: Signed::decode(self.bytes[&revoked.by].clone()).unwrap().id(),
+            height: revoked.height,
+            at: revoked.at,
+        });
+        let added = self.state.time_of(height).unwrap();
+        Some(entry_of(access, &signed.statement().authority, signed.id(), index, height, added, revoked))
+    }
+
+    fn entries(&self, query: &HashMap<String, String>) -> Vec<Entry> {
+        let pattern = |name: &str, side| query.get(name).map(|text| Pattern::from_display(text, side).unwrap());
+        let (sub, obj) = (pattern("sub", Side::Subject), pattern("obj", Side::Object));
+        let act = query.get("act").map(|text| ActionPattern::parse(text).unwrap());
+        let all = self.state.index().entries().iter().filter_map(|entry| self.entry(entry.index, entry.height));
+        let fits = |entry: &Entry| {
+            let (own_sub, own_obj) = (Pattern::from_display(&entry.sub, Side::Subject), Pattern::from_display(&entry.obj, Side::Object));
+            sub.as_ref().is_none_or(|sub| *sub == own_sub.unwrap())
+                && obj.as_ref().is_none_or(|obj| *obj == own_obj.unwrap())
+                && act.as_ref().is_none_or(|act| act.as_str() == entry.act)
+                && query.get("access").is_none_or(|access| access == entry.access.as_str())
+                && query.get("authority").is_none_or(|name| *name == entry.issuing_auth.to_string())
+                && query.get("from_index").is_none_or(|from| entry.index >= from.parse().unwrap())
+        };
+        all.filter(fits).collect()
+    }
+
+    fn page(&self, query: &HashMap<String, String>) -> EntriesPage {
+        let from: usize = query.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
+        let limit: usize = query.get("limit").map_or(100, |limit| limit.parse().unwrap());
+        let all = self.entries(query);
+        let next = (all.len() > from + limit).then(|| (from + limit).to_string());
+        EntriesPage { entries: all.into_iter().skip(from).take(limit).collect(), next }
+    }
+
+    fn position(&self, height: u64) -> String {
+        let leaf = height.checked_sub(1).map_or(*self.state.chain(), |at| self.commit_leaves[at as usize].hash());
+        position_token(height, &leaf)
+    }
+
+    fn status(&self) -> Status {
+        let tip = self.state.tip();
+        Status {
+            chain: *self.state.chain(),
+            name: self.genesis.chain.clone(),
+            role: "validator".into(),
+            height: tip.height,
+            log_size: self.tree.size(),
+            log_root: to_base64(&self.tree.root().0),
+            commit_leaf: tip.commit_leaf,
+            position: self.position(tip.height),
+            time: tip.time,
+            caught_up: true,
+            peers: 0,
+            pending: 0,
+            dev_authority: false,
+            version: "test".into(),
+        }
+    }
+
+    fn authorities(&self) -> Vec<AuthorityAnswer> {
+        let answer = |root: &RootAuthority| AuthorityAnswer {
+            name: root.name.clone(),
+            parent: None,
+            keys: root.keys.iter().map(|key| key.key).collect(),
+            threshold: root.threshold,
+            scope: root.scope.clone(),
+        };
+        self.genesis.authorities.iter().map(answer).collect()
+    }
+
+    fn check(&self, query: &HashMap<String, String>) -> Result<CheckAnswer, Problem> {
+        let question = question_of(&query["sub"], query.get("act").map(String::as_str), &query["obj"]);
+        let question = question.map_err(|refusal| of_refusal(&refusal))?;
+        let time = |name: &str| query.get(name).map(|text| text.parse::<LedgerTime>().unwrap());
+        let height = match (query.get("height"), time("as_of")) {
+            (_, Some(as_of)) => self.state.height_at(as_of).unwrap(),
+            (Some(height), None) => height.parse().unwrap(),
+            (None, None) => self.state.tip().height,
+        };
+        if height > self.state.tip().height {
+            return Err(problem(409, "not_yet", Some("height"), "this node has not reached that height"));
+        }
+        let now = writ_client::clock::now().max(self.state.tip().time);
+        let at = time("at").or(time("as_of")).unwrap_or(now);
+        let moment = Moment { interval: Interval::at(at), height };
+        let (decision, _) = explain(self.state.index(), &question, &moment, &|_| Truth::Indeterminate);
+        let entries: Vec<Entry> = decision
+            .entries
+            .iter()
+            .filter_map(|index| self.entry(*index, self.state.index().by_index(*index).unwrap().height))
+            .collect();
+        Ok(CheckAnswer {
+            decision: if decision.is_granted() { Effect::Grant } else { Effect::Deny },
+            why: decision.why.as_str().into(),
+            entries: entries.iter().map(|entry| entry.id).collect(),
+            at,
+            height,
+            position: self.position(height),
+            valid_until: decision.valid_until,
+            fresh_until: None,
+            pending: false,
+            explain: query.contains_key("explain").then(|| Explanation {
+                entries,
+                roles: Vec::new(),
+                cut_authorities: Vec::new(),
+                interval: [at, at],
+                lookups: decision.lookups,
+            }),
+        })
+    }
+
+    fn headers(&self, query: &HashMap<String, String>) -> HeadersPage {
+        let from: usize = query["from"].parse().unwrap();
+        let leaf = &self.commit_leaves[from - 1];
+        let header = HeaderAnswer {
+            hash: leaf.header.hash(),
+            header: leaf.header.clone(),
+            executed: leaf.executed,
+            leaf_index: leaf.executed.log_size,
+            commit_leaf: leaf.hash(),
+            records: 0,
+        };
+        HeadersPage { headers: vec![header], next: None }
+    }
+
+    fn blocks(&self, query: &HashMap<String, String>) -> Vec<u8> {
+        let from: usize = query["from"].parse().unwrap();
+        // Fewer than asked for, as a node does that bounds its answers.
+        let limit: usize = query["limit"].parse::<usize>().unwrap().min(3);
+        self.frames.iter().skip(from - 1).take(limit).flat_map(Frame::encode_framed).collect()
+    }
+
+    fn consistency(&self, query: &HashMap<String, String>) -> Value {
+        let (from, to) = (query["from"].parse().unwrap(), query["to"].parse().unwrap());
+        let proof = merkle::prove_consistency(&self.tree, from, to).unwrap();
+        let root = |size| to_base64(&merkle::root_at(&self.tree, size).unwrap().0);
+        json!({ "from": from, "to": to, "from_root": root(from), "to_root": root(to),
+            "proof": proof.iter().map(|hash| to_base64(&hash.0)).collect::<Vec<_>>() })
+    }
+}
+
+fn bare(id: RecordId, status: RecordStatus) -> Receipt {
+    Receipt { id, status, duplicate: false, place: None, code: None, field: None, detail: None, entry: None, record: None }
+}
