@@ -124,7 +124,8 @@ impl Ledger for Appender<'_> {
 
     fn append(&mut self, records: &[(Nonce, Body)]) -> Result<Vec<Settled>, AppendError> {
         let began_at = self.began_at()?;
-        let mut open: Vec<Open<'_>> = records.iter().map(|said| Open { said, is_repeated: false, settled: None }).collect();
+        let mut open: Vec<Open<'_>> =
+            records.iter().map(|said| Open { said, is_repeated: false, settled: None }).collect();
         let mut deadline = Instant::now() + self.patience;
         let mut pause = PAUSE;
         let mut last = None;

@@ -40,6 +40,14 @@ pub enum AuditError {
     /// It is not.
     #[error("{0}")]
     Finding(Finding),
+    /// It is not, as a node serves it.
+    #[error("{node} serves a chain that is not good: {finding}")]
+    Served {
+        /// Which node.
+        node: String,
+        /// What is wrong.
+        finding: Finding,
+    },
     /// A node tells of another chain than the one that was verified.
     #[error("{node} has another block at height {height}: its commit leaf is {found}, verified was {expected}")]
     Fork {
@@ -136,6 +144,9 @@ pub fn audit_nodes(
         });
         match walked {
             Err(AuditError::Client(error)) if error.is_passing() => unreachable = Some(error),
+            Err(AuditError::Finding(finding)) => {
+                return Err(AuditError::Served { node: node.nodes()[0].clone(), finding });
+            }
             other => other?,
         }
     }
@@ -236,8 +247,7 @@ fn verify_records(state: &State, block: &Block) -> Result<Vec<Verified>, (usize,
     let share = block.records.len().div_ceil(cores);
     thread::scope(|scope| {
         let shares = block.records.chunks(share).enumerate();
-        let running: Vec<_> =
-            shares.map(|(at, records)| scope.spawn(move || verify(at * share, records))).collect();
+        let running: Vec<_> = shares.map(|(at, records)| scope.spawn(move || verify(at * share, records))).collect();
         // In order, so that the first fault is the one that is told.
         let parts = running.into_iter().map(|part| part.join().expect("verification does not panic"));
         Ok(parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())

@@ -120,8 +120,7 @@ impl Author {
     /// # Errors
     /// If the body makes no sense.
     pub fn statement(&self, nonce: Nonce, body: Body, now: LedgerTime) -> Statement {
-        let submit_by =
-            (body.class() == Class::Permissive).then(|| now.saturating_add_millis(self.submit_within_ms));
+        let submit_by = (body.class() == Class::Permissive).then(|| now.saturating_add_millis(self.submit_within_ms));
         Statement { chain: self.chain, authority: self.authority.clone(), nonce, body, submit_by }
     }
 
@@ -177,13 +176,21 @@ fn choose(
     Ok(authority.name.clone())
 }
 
+/// The machine gave no randomness.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the machine gives no randomness: {reason}")]
+pub struct NoRandomness {
+    /// What it said.
+    pub reason: String,
+}
+
 /// A nonce that nobody had before.
 ///
 /// # Errors
 /// If the machine gives no randomness.
-pub fn random_nonce() -> Result<Nonce, getrandom::Error> {
+pub fn random_nonce() -> Result<Nonce, NoRandomness> {
     let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)?;
+    getrandom::fill(&mut nonce).map_err(|error| NoRandomness { reason: error.to_string() })?;
     Ok(Nonce(nonce))
 }
 

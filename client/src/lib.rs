@@ -3,6 +3,15 @@
 //! Nothing here trusts a node more than it must: what a node answers to a submission is checked against what
 //! was signed ([`verify`]), and a whole chain against its genesis alone ([`audit`]).
 //!
+//! ```no_run
+//! use writ_client::client::{Client, Question};
+//!
+//! let client = Client::new(["http://127.0.0.1:7001"])?;
+//! let answer = client.check(&Question { sub: "alice".into(), obj: "file:plan.txt".into(), ..Question::default() })?;
+//! println!("{}, because: {}", answer.decision.as_str(), answer.why);
+//! # Ok::<(), writ_client::ClientError>(())
+//! ```
+//!
 //! | module | idea |
 //! |---|---|
 //! | [`clock`] | the one place that reads time |
@@ -16,6 +25,8 @@
 //! | [`audit`] | a whole chain verified, from an export or from the nodes |
 //! | [`export`] | a whole chain in one file |
 //! | [`error`] | what can go wrong between us and the nodes |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the verdict"))]
 
 pub mod append;
 pub mod audit;

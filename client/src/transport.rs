@@ -110,12 +110,7 @@ impl Transport {
     }
 
     /// Asks one node. The outer error: it could not be reached; the inner one: it said no.
-    fn call_node(
-        &self,
-        at: usize,
-        call: &Call<'_>,
-        may_repeat: bool,
-    ) -> Result<Result<Vec<u8>, ClientError>, String> {
+    fn call_node(&self, at: usize, call: &Call<'_>, may_repeat: bool) -> Result<Result<Vec<u8>, ClientError>, String> {
         let node = &self.nodes[at];
         let url = format!("{node}{}", call.path);
         let patience = Some(ANSWER + call.wait);
@@ -147,9 +142,7 @@ impl Transport {
         Ok(Err(match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => ClientError::Problem { node, problem: Box::new(problem), retry_after_s },
             Err(_) if status >= 500 => return Err(format!("answers status {status}")),
-            Err(_) => {
-                ClientError::Answer { node, what: "problem that we know", reason: format!("status {status}") }
-            }
+            Err(_) => ClientError::Answer { node, what: "problem that we know", reason: format!("status {status}") },
         }))
     }
 }

@@ -6,7 +6,8 @@
 //! which the record stands; that all see the same log is what checkpoints and an audit are for.
 
 use writ_proto::api::{
-    ConsistencyAnswer, InclusionAnswer, Place, Receipt, RecordStatus, digest_from_base64, from_base64, read_position_token,
+    ConsistencyAnswer, InclusionAnswer, Place, Receipt, RecordStatus, digest_from_base64, from_base64,
+    read_position_token,
 };
 use writ_proto::hash::Digest;
 use writ_proto::merkle::{self, PROOF_HASHES_MAX, ProofError};

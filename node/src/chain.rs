@@ -295,3 +295,6 @@ pub fn rebuild(mut state: State, store: &dyn LogStore) -> anyhow::Result<State> 
 pub const fn settle_every() -> std::time::Duration {
     std::time::Duration::from_millis(SETTLE_EVERY_MS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,9 @@ pub const AHEAD_MS_MAX: u64 = 2_000;
 #[non_exhaustive]
 pub enum ClockFault {
     /// The local clock is behind what it, or the chain, said before.
-    #[error("the local clock is {by_ms} ms behind the latest time that was answered for, at most {bound_ms} ms are allowed")]
+    #[error(
+        "the local clock is {by_ms} ms behind the latest time that was answered for, at most {bound_ms} ms are allowed"
+    )]
     Behind {
         /// By how much.
         by_ms: u64,
@@ -70,7 +72,9 @@ pub enum ClockFault {
         bound_ms: u64,
     },
     /// The local clock jumped.
-    #[error("the local clock jumped by {by_ms} ms since the node started, at most {bound_ms} ms are allowed; restart the node once the clock is right")]
+    #[error(
+        "the local clock jumped by {by_ms} ms since the node started, at most {bound_ms} ms are allowed; restart the node once the clock is right"
+    )]
     Stepped {
         /// By how much; negative: back.
         by_ms: i64,
@@ -127,12 +131,7 @@ impl Clock {
     ///
     /// # Errors
     /// If the mark is missing though there are blocks, damaged, or in use.
-    pub fn open(
-        dir: &Path,
-        chain: &Digest,
-        bound_ms: u64,
-        last_block: Option<LedgerTime>,
-    ) -> Result<Self, ClockError> {
+    pub fn open(dir: &Path, chain: &Digest, bound_ms: u64, last_block: Option<LedgerTime>) -> Result<Self, ClockError> {
         Self::with_source(dir, chain, bound_ms, last_block, Source::system())
     }
 
@@ -163,12 +162,7 @@ impl Clock {
         mark::restore(dir, chain, last_block.unwrap_or(LedgerTime::EPOCH))
     }
 
-    fn start(
-        file: Option<SlotFile<ClockMark>>,
-        bound_ms: u64,
-        last_block: Option<LedgerTime>,
-        source: Source,
-    ) -> Self {
+    fn start(file: Option<SlotFile<ClockMark>>, bound_ms: u64, last_block: Option<LedgerTime>, source: Source) -> Self {
         let stored = file.as_ref().map_or(0, |file| file.get().until.as_millis());
         let mark = stored.max(last_block.map_or(0, LedgerTime::as_millis));
         let Reading { wall_ms, boot_ms } = source.read();
@@ -188,7 +182,7 @@ impl Clock {
         let wall = self.check(last_block)?;
         let before = self.mark.fetch_max(wall.as_millis(), Ordering::SeqCst);
         let hi = to_time(before.max(wall.as_millis()));
-        self.cover(hi, wall)?;
+        self.cover(hi, wall, self.ahead_ms() / 2)?;
         Ok(Interval::new(last_block.max(wall), hi).expect("the mark is at or after the last block and the clock"))
     }
 
@@ -230,12 +224,12 @@ impl Clock {
         self.bound_ms.clamp(AHEAD_MS_MIN, AHEAD_MS_MAX)
     }
 
-    /// Stores the mark ahead again if more than half of what was stored ahead is used up. Called every
-    /// quarter of [`ahead_ms`](Clock::ahead_ms) or so where blocking is fine, it keeps fsyncs out of answers.
+    /// Stores the mark ahead again if a quarter of what was stored ahead is used up. Called every quarter of
+    /// [`ahead_ms`](Clock::ahead_ms) where blocking is fine, it keeps fsyncs out of answers.
     pub fn keep_ahead(&self) -> Result<(), ClockFault> {
         let answered = to_time(self.mark.load(Ordering::SeqCst));
         // Not beyond the clock: a mark that already runs ahead of it must not run further with every start.
-        self.cover(answered, answered.min(self.now()))
+        self.cover(answered, answered.min(self.now()), self.ahead_ms() / 4 * 3)
     }
 
     /// Stores the exact mark, at a clean stop, so that the next start knows it and not what was stored ahead.
@@ -259,8 +253,9 @@ impl Clock {
         signed(reading.wall_ms).saturating_sub(signed(reading.boot_ms)).saturating_sub(self.offset_ms)
     }
 
-    /// Sees to it that no start after a crash has a mark before `hi`, with the clock at `wall`.
-    fn cover(&self, hi: LedgerTime, wall: LedgerTime) -> Result<(), ClockFault> {
+    /// Sees to it that no start after a crash has a mark before `hi`, with the clock at `wall`; and that less than
+    /// `left_ms` ahead of it are not left, unless somebody else is at that.
+    fn cover(&self, hi: LedgerTime, wall: LedgerTime, left_ms: u64) -> Result<(), ClockFault> {
         let Some(file) = &self.file else { return Ok(()) };
         let stored = || to_time(self.stored.load(Ordering::SeqCst));
         let target = wall.saturating_add_millis(self.ahead_ms()).max(hi);
@@ -269,10 +264,10 @@ impl Clock {
             // Somebody else may have stored it while this one waited.
             return if hi > stored() { self.put(&mut file, target) } else { Ok(()) };
         }
-        if wall.saturating_add_millis(self.ahead_ms() / 2) > stored() {
+        if wall.saturating_add_millis(left_ms) > stored() {
             return match file.try_lock() {
                 Ok(mut file) if target > stored() => self.put(&mut file, target),
-                // Somebody else is at it, and this answer is covered.
+                // This answer is covered, and so will the next ones be.
                 Ok(_) | Err(TryLockError::WouldBlock) => Ok(()),
                 Err(TryLockError::Poisoned(_)) => Err(self.lost()),
             };

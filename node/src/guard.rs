@@ -21,6 +21,6 @@ mod slots;
 pub mod tip;
 
 pub use sign::{SignGuard, SignGuardError, SignRefused};
-pub(crate) use slots::{Kept, SlotFile};
 pub use slots::GuardFileError;
+pub(crate) use slots::{Kept, SlotFile};
 pub use tip::{Standing, TipGuard, TipGuardError, TipMark};

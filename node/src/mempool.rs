@@ -176,3 +176,6 @@ impl Mempool {
 pub fn is_expired(record: &Verified, time: LedgerTime) -> bool {
     record.signed().statement().submit_by.is_some_and(|submit_by| submit_by < time)
 }
+
+#[cfg(test)]
+mod tests;

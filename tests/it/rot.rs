@@ -60,7 +60,7 @@ fn assert_no_answer(home: &Path, what: &str) {
     match Node::start_unready(home) {
         Err(refused) => {
             assert_eq!(refused.status.code(), Some(1), "{what}: {}", refused.said);
-            assert!(refused.said.contains("guard"), "{what}: it says why: {}", refused.said);
+            assert!(refused.said.contains("database"), "{what}: it says why: {}", refused.said);
         }
         Ok(mut node) => {
             for _ in 0..20 {

@@ -4,57 +4,43 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// Sends `bytes` as they are, says that no more will come, and reads all that the other side says before it closes.
-/// Nothing, if it closes without a word.
-pub fn speak(address: &str, bytes: &[u8]) -> String {
-    converse(address, bytes, true)
+/// Sends `bytes` as they are and reads all that the other side says before it closes; nothing, if it closes without a
+/// word. Panics if it does not close within `patience`.
+pub fn speak(address: &str, bytes: &[u8], patience: Duration) -> String {
+    listen(send(address, bytes, patience))
 }
 
-/// As [`speak`], but leaves the connection open, as if more were to come, until the other side closes it.
-/// Panics if it does not within `patience`.
-pub fn fall_silent(address: &str, bytes: &[u8], patience: Duration) -> String {
-    let mut stream = connect(address, patience);
-    send(&mut stream, bytes);
-    listen(&mut stream).unwrap_or_else(|said| panic!("the node kept a silent connection; it said `{said}`"))
+/// As [`speak`], and says that no more will come: the end of a request that was cut short.
+pub fn speak_and_end(address: &str, bytes: &[u8], patience: Duration) -> String {
+    let stream = send(address, bytes, patience);
+    // The other side may have closed already.
+    let _ = stream.shutdown(Shutdown::Write);
+    listen(stream)
 }
 
-fn converse(address: &str, bytes: &[u8], ends: bool) -> String {
-    let mut stream = connect(address, Duration::from_secs(60));
-    send(&mut stream, bytes);
-    if ends {
-        // The other side may have closed already.
-        let _ = stream.shutdown(Shutdown::Write);
-    }
-    listen(&mut stream).unwrap_or_else(|said| panic!("the node did not end the conversation; it said `{said}`"))
-}
-
-fn connect(address: &str, patience: Duration) -> TcpStream {
+fn send(address: &str, bytes: &[u8], patience: Duration) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
     stream.set_read_timeout(Some(patience)).expect("a socket has timeouts");
     stream.set_write_timeout(Some(patience)).expect("a socket has timeouts");
+    // A server may answer and close before it has read all of a request that it refuses.
+    let _ = (&stream).write_all(bytes);
     stream
 }
 
-fn send(stream: &mut TcpStream, bytes: &[u8]) {
-    // A server may answer and close before it has read all of a request that it refuses.
-    let _ = stream.write_all(bytes);
-}
-
-/// All that comes before the end; an error with the same if the end does not come.
-fn listen(stream: &mut TcpStream) -> Result<String, String> {
+fn listen(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     let mut buffer = [0; 4096];
-    let text = |said: &[u8]| String::from_utf8_lossy(said).into_owned();
     loop {
+        let text = || String::from_utf8_lossy(&said).into_owned();
         match stream.read(&mut buffer) {
-            Ok(0) => return Ok(text(&said)),
+            Ok(0) => return text(),
             Ok(count) => said.extend_from_slice(&buffer[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Err(text(&said));
+                panic!("the node does not end the conversation; it said `{}`", text());
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Reset: closed while something of ours was unread.
-            Err(_) => return Ok(text(&said)),
+            Err(_) => return text(),
         }
     }
 }

@@ -140,11 +140,7 @@ impl RowFault {
 
 impl From<Refusal> for RowFault {
     fn from(refusal: Refusal) -> Self {
-        Self {
-            code: refusal.code.as_str().into(),
-            field: refusal.field.map(Into::into),
-            detail: refusal.detail,
-        }
+        Self { code: refusal.code.as_str().into(), field: refusal.field.map(Into::into), detail: refusal.detail }
     }
 }
 
@@ -290,6 +286,8 @@ fn members_of_json(text: &[u8]) -> Result<Vec<(String, String)>, RowFault> {
             // An unknown member is refused whatever it says.
             Value::Null if COLUMNS.contains(&name.as_str()) => {}
             Value::Null => texts.push((name, String::new())),
+            // Ignored, whatever it says.
+            _ if name == "added" => {}
             _ => return Err(RowFault::of(&name, "expected a text or `null`")),
         }
     }

@@ -185,7 +185,9 @@ fn a_file_cannot_ask_for_more_than_the_machine_bears() {
 fn a_passphrase_file_may_end_with_one_line_end() {
     let folder = folder();
     let path = folder.path().join("pass");
-    for (text, want) in [("open", "open"), ("open\n", "open"), ("open\r\n", "open"), ("open\n\n", "open\n"), (" o ", " o ")] {
+    for (text, want) in
+        [("open", "open"), ("open\n", "open"), ("open\r\n", "open"), ("open\n\n", "open\n"), (" o ", " o ")]
+    {
         fs::write(&path, text).unwrap();
         assert_eq!(&*Passphrase::read(&path).unwrap().0, want.as_bytes(), "{text:?}");
     }

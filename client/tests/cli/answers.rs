@@ -62,7 +62,11 @@ fn a_question_that_cannot_be_answered_is_no_denial() {
     assert!(said.out.is_empty());
     let nowhere = writ(&[&question[..], &["--node", "http://127.0.0.1:9"]].concat()).expect(1);
     assert!(nowhere.out.is_empty());
-    assert!(nowhere.err.starts_with("error: no node answers: http://127.0.0.1:9 (refuses connections)\nhint: "), "{}", nowhere.err);
+    assert!(
+        nowhere.err.starts_with("error: no node answers: http://127.0.0.1:9 (refuses connections)\nhint: "),
+        "{}",
+        nowhere.err
+    );
     world.node.faults(Faults { is_stale: true, ..Faults::default() });
     let said = world.ask(&[&question[..], &["--json"]].concat()).expect(1);
     assert_eq!((said.problem()["code"].as_str(), said.problem()["status"].as_u64()), (Some("stale"), Some(503)));
@@ -77,7 +81,8 @@ fn a_node_that_is_away_or_behind_is_passed_over() {
     let nodes = ["--node", "http://127.0.0.1:9", "--node", stale.url(), "--node", world.node.url()];
     writ(&[&["check", "--sub", "alice", "--obj", "file.dat"], &nodes[..]].concat()).expect(0);
     let listed = format!("http://127.0.0.1:9,{}", world.node.url());
-    let said = crate::program::command(&["check", "--sub", "alice", "--obj", "file.dat"]).env("WRIT_NODE", listed).output();
+    let said =
+        crate::program::command(&["check", "--sub", "alice", "--obj", "file.dat"]).env("WRIT_NODE", listed).output();
     assert_eq!(said.unwrap().status.code(), Some(0), "WRIT_NODE names several");
 }
 

@@ -21,9 +21,13 @@ fn story() -> World {
 #[test]
 fn a_good_export_is_good_and_says_how_much_it_holds() {
     let world = story();
-    let (file, genesis) = (world.text("chain.writ"), world.write("genesis.json", &serde_json::to_string(&world.node.genesis()).unwrap()));
+    let (file, genesis) =
+        (world.text("chain.writ"), world.write("genesis.json", &serde_json::to_string(&world.node.genesis()).unwrap()));
     let said = world.ask(&["export", "--out", &file]).expect(0);
-    assert!(said.out.is_empty() && said.err.contains("done: 9 blocks with 58 records, 67 leaves, verified"), "{said:?}");
+    assert!(
+        said.out.is_empty() && said.err.contains("done: 9 blocks with 58 records, 67 leaves, verified"),
+        "{said:?}"
+    );
     let said = writ(&["audit", "--file", &file, "--genesis", &genesis]).expect(0);
     assert!(said.out.starts_with("good\n") && said.out.contains("58 on records, 9 of validators"), "{}", said.out);
     assert!(said.err.is_empty(), "{}", said.err);
@@ -83,7 +87,11 @@ fn another_genesis_is_another_chain() {
 fn the_nodes_are_verified_and_compared() {
     let world = story();
     let said = world.ask(&["audit"]).expect(0);
-    assert!(said.out.starts_with("good\n") && said.out.contains(&format!("{} agrees, at height 9", world.node.url())), "{}", said.out);
+    assert!(
+        said.out.starts_with("good\n") && said.out.contains(&format!("{} agrees, at height 9", world.node.url())),
+        "{}",
+        said.out
+    );
     assert!(said.err.contains("note: the nodes' own genesis is believed"), "{}", said.err);
 
     // A node of the same chain that is behind agrees; one that went another way does not.
@@ -97,7 +105,11 @@ fn the_nodes_are_verified_and_compared() {
     writ(&["grant", "--sub", "mallory", "--obj", "file:x", "--key", &key, "--node", behind.url()]).expect(0);
     for nodes in [[behind.url(), world.node.url()], [world.node.url(), behind.url()]] {
         let said = writ(&["audit", "--node", nodes[0], "--node", nodes[1]]).expect(1);
-        assert!(said.out.starts_with("bad\n") && said.out.contains("commit leaf") || said.out.contains("previous"), "{}", said.out);
+        assert!(
+            said.out.starts_with("bad\n") && said.out.contains("commit leaf") || said.out.contains("previous"),
+            "{}",
+            said.out
+        );
     }
 }
 

@@ -41,22 +41,31 @@ fn the_seed_tuple_is_denied_now_granted_tomorrow_and_denied_the_day_after() {
 #[test]
 fn bad_rows_are_told_with_line_code_and_field_and_the_others_are_in() {
     let world = World::new(&["org1"]);
-    let file = world.write("rows.csv", "sub,obj,act,access\na,x,,granted\nb*,x,,granted\nc,x,,what\nd,x,,granted\na,x,,revoked\n");
+    let file = world
+        .write("rows.csv", "sub,obj,act,access\na,x,,granted\nb*,x,,granted\nc,x,,what\nd,x,,granted\na,x,,revoked\n");
     let said = world.sign("org1", &["import", &file]).expect(1);
     assert!(said.out.contains("appended           2\n") && said.out.contains("refused            2\n"), "{}", said.out);
     assert!(said.out.contains("   3  bad_request  sub     `b*`"), "{}", said.out);
     assert!(said.out.contains("   4  bad_request  access  `what`"), "{}", said.out);
     let summary = world.sign("org1", &["import", &file, "--json"]).expect(1).json();
     assert_eq!((summary["duplicate"].as_u64(), summary["refused"].as_u64()), (Some(3), Some(2)));
-    assert_eq!((summary["refusals"][0]["line"].as_u64(), summary["refusals"][0]["field"].as_str()), (Some(3), Some("sub")));
+    assert_eq!(
+        (summary["refusals"][0]["line"].as_u64(), summary["refusals"][0]["field"].as_str()),
+        (Some(3), Some("sub"))
+    );
 
     // Corrected, the same file goes in.
-    let file = world.write("rows.csv", "sub,obj,act,access\na,x,,granted\nb,x,,granted\nd,x,,granted\na,x,,revoked\ne,x,,\n");
+    let file =
+        world.write("rows.csv", "sub,obj,act,access\na,x,,granted\nb,x,,granted\nd,x,,granted\na,x,,revoked\ne,x,,\n");
     let said = world.sign("org1", &["import", &file]).expect(0);
     assert!(said.out.contains("appended           2\n") && said.out.contains("duplicate          3\n"), "{}", said.out);
     let file = world.write("rows.csv", "sub,obj,act,access\nz,x,,granted\nb,x,,granted\n");
     let said = world.sign("org1", &["import", &file]).expect(1);
-    assert!(said.err.contains("imported from line 2 is no longer in the file") && said.err.contains("hint: "), "{}", said.err);
+    assert!(
+        said.err.contains("imported from line 2 is no longer in the file") && said.err.contains("hint: "),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -111,7 +120,8 @@ fn the_same_rows_in_another_file_are_the_same_records_and_that_is_said() {
 
 #[test]
 fn a_node_that_stumbles_costs_time_and_nothing_else() {
-    let rows: String = (0..30).map(|n| format!("u{n},x,granted\n")).chain((0..9).map(|n| format!("u{n},x,revoked\n"))).collect();
+    let rows: String =
+        (0..30).map(|n| format!("u{n},x,granted\n")).chain((0..9).map(|n| format!("u{n},x,revoked\n"))).collect();
     for faults in [
         Faults { forgets_to_answer: 2, ..Faults::default() },
         Faults { is_overloaded: 3, ..Faults::default() },
@@ -151,8 +161,12 @@ fn ten_years_of_history_end_as_they_are_known_to_end() {
         }
     }
     let rights = std::fs::read_to_string(format!("{folder}/final.csv")).unwrap();
-    let rights: BTreeSet<(String, String)> =
-        rights.lines().skip(1).map(|line| line.split_once(',').unwrap()).map(|(sub, obj)| (sub.into(), obj.into())).collect();
+    let rights: BTreeSet<(String, String)> = rights
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').unwrap())
+        .map(|(sub, obj)| (sub.into(), obj.into()))
+        .collect();
     assert_eq!(standing.keys().cloned().collect::<BTreeSet<_>>(), rights);
     let size = world.node.log_size();
     let again = world.sign("registry", &["import", &file, "--json"]).expect(0).json();

@@ -36,7 +36,11 @@ fn a_sealed_key_signs_with_its_passphrase_only() {
     // A key that no authority has still shows whether it was opened.
     let grant = ["grant", "--sub", "a", "--obj", "b", "--key", &path];
     let said = world.ask(&grant).expect(1);
-    assert!(said.err.contains("is protected by a passphrase") && said.err.contains("--passphrase-file"), "{}", said.err);
+    assert!(
+        said.err.contains("is protected by a passphrase") && said.err.contains("--passphrase-file"),
+        "{}",
+        said.err
+    );
     let wrong = world.write("wrong", "open");
     let said = world.ask(&[&grant[..], &["--passphrase-file", &wrong]].concat()).expect(1);
     assert!(said.err.contains("the passphrase is wrong"), "{}", said.err);

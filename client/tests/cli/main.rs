@@ -1,4 +1,6 @@
 //! `writ` as a user runs it, and the library behind it, against a node in memory.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+#![allow(clippy::result_large_err, reason = "a node in memory need not be fast")]
 
 mod answers;
 mod audits;

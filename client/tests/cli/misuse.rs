@@ -43,7 +43,10 @@ fn misuse_is_exit_2_and_says_what_is_wrong() {
         let said = world.ask(&[arguments, &["--json"]].concat());
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments:?}: {}", said.err);
         let problem = said.problem();
-        assert!(problem["code"].is_string() && problem["detail"].is_string() && problem.get("field").is_some(), "{problem}");
+        assert!(
+            problem["code"].is_string() && problem["detail"].is_string() && problem.get("field").is_some(),
+            "{problem}"
+        );
     }
     assert_eq!(world.node.log_size(), before, "nothing was sent");
 }

@@ -91,7 +91,11 @@ pub(crate) fn genesis(authorities: &[&str]) -> Genesis {
         parameters: Parameters::default(),
         authorities: authorities.iter().zip(1..).map(root).collect(),
         root_quorum: 1,
-        validators: vec![ValidatorKeys { name: "v0".parse().unwrap(), vote: enrolled(&key(200)), checkpoint: enrolled(&key(201)) }],
+        validators: vec![ValidatorKeys {
+            name: "v0".parse().unwrap(),
+            vote: enrolled(&key(200)),
+            checkpoint: enrolled(&key(201)),
+        }],
     }
 }
 
@@ -115,7 +119,8 @@ impl Node {
             faults: Faults::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let node = Self { url: format!("http://{}", listener.local_addr().unwrap()), chain: Arc::new(Mutex::new(chain)) };
+        let node =
+            Self { url: format!("http://{}", listener.local_addr().unwrap()), chain: Arc::new(Mutex::new(chain)) };
         let chain = Arc::clone(&node.chain);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -178,7 +183,9 @@ fn serve(stream: TcpStream, chain: &Mutex<Chain>) {
         let (method, target) = (first.next().unwrap_or(""), first.next().unwrap_or(""));
         let Ok((status, media, answer)) = chain.lock().unwrap().answer(method, target, &body) else { return };
         let length = answer.len();
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {media}\r\ncontent-length: {length}\r\nretry-after: 0\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: {media}\r\ncontent-length: {length}\r\nretry-after: 0\r\n\r\n"
+        );
         if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer)).is_err() {
             return;
         }
@@ -240,12 +247,15 @@ impl Chain {
             ("GET", "/v1/headers") => reply(Ok(json!(self.headers(&query)))),
             ("GET", "/v1/blocks") => Ok((200, "application/octet-stream", self.blocks(&query))),
             ("GET", "/v1/proofs/consistency") => reply(Ok(self.consistency(&query))),
-            ("POST", "/v1/records") => self.submit(vec![body.to_vec()], &query).and_then(|mut results| reply(results.remove(0))),
+            ("POST", "/v1/records") => {
+                self.submit(vec![body.to_vec()], &query).and_then(|mut results| reply(results.remove(0)))
+            }
             ("POST", "/v1/records/batch") => {
                 let batch: api::Batch = serde_json::from_slice(body).unwrap();
                 let records = batch.records.iter().map(|text| from_base64(text).unwrap()).collect();
                 let results = self.submit(records, &query)?;
-                let results: Vec<Value> = results.into_iter().map(|result| result.unwrap_or_else(|problem| json!(problem))).collect();
+                let results: Vec<Value> =
+                    results.into_iter().map(|result| result.unwrap_or_else(|problem| json!(problem))).collect();
                 let status = if results.iter().all(|result| result["code"] == "overloaded") { 429 } else { 200 };
                 match status {
                     429 => reply(Err(problem(429, "overloaded", None, "too much to do"))),
@@ -259,7 +269,11 @@ impl Chain {
         }
     }
 
-    fn submit(&mut self, records: Vec<Vec<u8>>, query: &HashMap<String, String>) -> Result<Vec<Result<Value, Problem>>, ()> {
+    fn submit(
+        &mut self,
+        records: Vec<Vec<u8>>,
+        query: &HashMap<String, String>,
+    ) -> Result<Vec<Result<Value, Problem>>, ()> {
         if self.faults.is_overloaded > 0 {
             self.faults.is_overloaded -= 1;
             return Ok(records.iter().map(|_| Err(problem(429, "overloaded", None, "too much to do"))).collect());
@@ -283,7 +297,10 @@ impl Chain {
         let signed = records.into_iter().map(|bytes| Signed::decode(bytes).map_err(|refusal| of_refusal(&refusal)));
         let signed: Vec<_> = signed.collect();
         let mut settled = self.append(signed.iter().flatten().cloned().collect()).into_iter();
-        let results = signed.into_iter().map(|signed| signed.and_then(|_| settled.next().unwrap())).map(|receipt| receipt.map(|receipt| json!(receipt)));
+        let results = signed
+            .into_iter()
+            .map(|signed| signed.and_then(|_| settled.next().unwrap()))
+            .map(|receipt| receipt.map(|receipt| json!(receipt)));
         let results = results.collect();
         if self.faults.forgets_to_answer > 0 {
             self.faults.forgets_to_answer -= 1;
@@ -301,7 +318,8 @@ impl Chain {
         for record in records {
             let id = record.id();
             known.push(self.records.contains_key(&id));
-            if self.records.contains_key(&id) || new.iter().any(|other: &writ_proto::record::Verified| other.id() == id) {
+            if self.records.contains_key(&id) || new.iter().any(|other: &writ_proto::record::Verified| other.id() == id)
+            {
                 continue;
             }
             match self.state.verify(record) {
@@ -316,9 +334,15 @@ impl Chain {
             refused.extend(built.refused.into_iter().map(|(id, refusal)| (id, of_refusal(&refusal))));
             let header = &built.block.header;
             let voter = self.validator.public().id();
-            let vote = Vote { kind: VoteKind::Precommit, height: header.height, round: 0, value: Some(header.hash()), voter };
+            let vote =
+                Vote { kind: VoteKind::Precommit, height: header.height, round: 0, value: Some(header.hash()), voter };
             let signature = self.validator.sign_in(Domain::Vote, &vote.signed_bytes(self.state.chain()));
-            let certificate = Certificate { height: header.height, round: 0, block: header.hash(), signatures: vec![(voter, signature)] };
+            let certificate = Certificate {
+                height: header.height,
+                round: 0,
+                block: header.hash(),
+                signatures: vec![(voter, signature)],
+            };
             let height = header.height;
             self.frames.push(Frame { block: Blob(built.block.encode()), certificate });
             for placed in &built.changes.records {
@@ -386,7 +410,8 @@ impl Chain {
         let act = query.get("act").map(|text| ActionPattern::parse(text).unwrap());
         let all = self.state.index().entries().iter().filter_map(|entry| self.entry(entry.index, entry.height));
         let fits = |entry: &Entry| {
-            let (own_sub, own_obj) = (Pattern::from_display(&entry.sub, Side::Subject), Pattern::from_display(&entry.obj, Side::Object));
+            let (own_sub, own_obj) =
+                (Pattern::from_display(&entry.sub, Side::Subject), Pattern::from_display(&entry.obj, Side::Object));
             sub.as_ref().is_none_or(|sub| *sub == own_sub.unwrap())
                 && obj.as_ref().is_none_or(|obj| *obj == own_obj.unwrap())
                 && act.as_ref().is_none_or(|act| act.as_str() == entry.act)
@@ -513,5 +538,15 @@ impl Chain {
 }
 
 fn bare(id: RecordId, status: RecordStatus) -> Receipt {
-    Receipt { id, status, duplicate: false, place: None, code: None, field: None, detail: None, entry: None, record: None }
+    Receipt {
+        id,
+        status,
+        duplicate: false,
+        place: None,
+        code: None,
+        field: None,
+        detail: None,
+        entry: None,
+        record: None,
+    }
 }

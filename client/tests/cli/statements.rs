@@ -52,7 +52,9 @@ fn an_entry_that_has_ended_is_made_with_a_warning() {
 #[test]
 fn names_are_any_text() {
     let world = World::new(&["org1"]);
-    world.sign("org1", &["grant", "--sub", "zoe\u{308}", "--obj", "Büro & Co/100% +*?".trim_end_matches("*?")]).expect(0);
+    world
+        .sign("org1", &["grant", "--sub", "zoe\u{308}", "--obj", "Büro & Co/100% +*?".trim_end_matches("*?")])
+        .expect(0);
     let entry = &world.node.entries()[0];
     assert_eq!((entry.sub.as_str(), entry.obj.as_str()), ("zoë", "Büro & Co/100% +"));
     world.ask(&["check", "--sub", "zoë", "--obj", "Büro & Co/100% +"]).expect(0);

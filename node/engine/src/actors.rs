@@ -13,13 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use malachitebft_app_channel::app::engine::host::HostMsg;
-use malachitebft_app_channel::app::engine::network::{NetworkEvent, NetworkIdentity, NetworkMsg, NetworkRef, PersistentPeerError};
+use malachitebft_app_channel::app::engine::network::{
+    NetworkEvent, NetworkIdentity, NetworkMsg, NetworkRef, PersistentPeerError,
+};
 use malachitebft_app_channel::app::engine::node::NodeRef;
 use malachitebft_app_channel::app::engine::sync::SyncMsg;
 use malachitebft_app_channel::app::engine::util::events::TxEvent;
 use malachitebft_app_channel::app::engine::util::output_port::{OutputPort, OutputPortSubscriberTrait as _};
 use malachitebft_app_channel::app::metrics::{Metrics, SharedRegistry};
-use malachitebft_app_channel::app::spawn::{spawn_consensus_actor, spawn_network_actor, spawn_node_actor, spawn_sync_actor, spawn_wal_actor};
+use malachitebft_app_channel::app::spawn::{
+    spawn_consensus_actor, spawn_network_actor, spawn_node_actor, spawn_sync_actor, spawn_wal_actor,
+};
 use malachitebft_app_channel::app::types::Keypair;
 use malachitebft_app_channel::app::types::codec::Codec as _;
 use malachitebft_app_channel::app::wal;
@@ -152,7 +156,9 @@ impl Actors {
             None => Actor::spawn(None, Nobody, ()).await.map_err(start_error)?.0,
             Some(network) => {
                 let identity = identity(config, network, me, signer.as_ref()).await?;
-                spawn_network_actor(&consensus_config, &sync_config, identity, &registry, Wire).await.map_err(start_error)?
+                spawn_network_actor(&consensus_config, &sync_config, identity, &registry, Wire)
+                    .await
+                    .map_err(start_error)?
             }
         };
         network.link(supervisor.get_cell());
@@ -189,7 +195,9 @@ impl Actors {
         .map_err(start_error)?;
         consensus.link(supervisor.get_cell());
 
-        let sync = spawn_sync_actor(Ctx, network.clone(), host, consensus, Wire, &sync_config, &registry).await.map_err(start_error)?;
+        let sync = spawn_sync_actor(Ctx, network.clone(), host, consensus, Wire, &sync_config, &registry)
+            .await
+            .map_err(start_error)?;
         if let Some(sync) = sync {
             sync.link(supervisor.get_cell());
             sync.subscribe_to_port(&sync_port);
@@ -210,7 +218,12 @@ fn start_error(error: impl std::fmt::Display) -> EngineError {
 }
 
 /// Who this node is towards its peers; a validator shows that it is one.
-async fn identity(config: &Config, network: &Network, me: Address, signer: Option<&Guarded>) -> Result<NetworkIdentity, EngineError> {
+async fn identity(
+    config: &Config,
+    network: &Network,
+    me: Address,
+    signer: Option<&Guarded>,
+) -> Result<NetworkIdentity, EngineError> {
     let keys = Keypair::ed25519_from_bytes(network.identity.to_seed()).map_err(start_error)?;
     let Some(signer) = signer else { return Ok(NetworkIdentity::new(config.moniker.clone(), keys, None)) };
     let peer = keys.public().to_peer_id().to_bytes();

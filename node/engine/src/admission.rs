@@ -116,7 +116,8 @@ impl Admission {
             self.drop_furthest_of(from);
         }
         while self.waiting.iter().map(charge).sum::<usize>() > WAITING_BYTES_MAX {
-            let busiest = self.waiting.iter().map(|arrival| arrival.whole.from).max_by_key(|from| self.waiting_for(*from));
+            let busiest =
+                self.waiting.iter().map(|arrival| arrival.whole.from).max_by_key(|from| self.waiting_for(*from));
             busiest.into_iter().for_each(|from| self.drop_furthest_of(from));
         }
         None
@@ -156,7 +157,8 @@ impl Admission {
     /// Drops what a neighbour has furthest ahead: the oldest of that height, which nobody vouched for longest.
     fn drop_furthest_of(&mut self, from: PeerId) {
         let of_neighbour = self.waiting.iter().enumerate().filter(|(_, arrival)| arrival.whole.from == from);
-        let furthest = of_neighbour.max_by_key(|(at, arrival)| (arrival.whole.announcement.height, std::cmp::Reverse(*at)));
+        let furthest =
+            of_neighbour.max_by_key(|(at, arrival)| (arrival.whole.announcement.height, std::cmp::Reverse(*at)));
         if let Some((at, _)) = furthest {
             self.waiting.remove(at);
         }
@@ -208,12 +210,21 @@ mod tests {
         let value = Digest([value; 32]);
         let announcement = Announcement { height, round, valid_round: None, proposer, value, size: 1 };
         let (reply, _) = tokio::sync::oneshot::channel();
-        Arrival { whole: Whole { announcement, bytes: Bytes::from_static(b"x"), from, published_by }, value, reply: reply.into() }
+        Arrival {
+            whole: Whole { announcement, bytes: Bytes::from_static(b"x"), from, published_by },
+            value,
+            reply: reply.into(),
+        }
     }
 
     fn signed(height: u64, round: u32, value: u8, by: &SecretKey) -> SignedProposal<Ctx> {
-        let statement =
-            certificate::Proposal { height, round, value: Digest([value; 32]), valid_round: None, proposer: by.public().id() };
+        let statement = certificate::Proposal {
+            height,
+            round,
+            value: Digest([value; 32]),
+            valid_round: None,
+            proposer: by.public().id(),
+        };
         let signature = by.sign_in(Domain::Proposal, &statement.signed_bytes(&CHAIN));
         SignedMessage::new(Proposal::from(statement), Sig(signature))
     }
@@ -262,8 +273,14 @@ mod tests {
         admission.claim(peer(2), &claim(peer(3), &proposer), &members);
         admission.claim(peer(4), &claim(peer(4), &secret(8)), &members);
         assert!(admission.arrive(arrival(7, 0, 1, peer(9), Some(peer(1))), TIP, &members).is_some(), "published by it");
-        assert!(admission.arrive(arrival(7, 0, 1, peer(1), None), TIP, &members).is_none(), "delivered, not published, by it");
-        assert!(admission.arrive(arrival(7, 0, 1, peer(2), Some(peer(2))), TIP, &members).is_none(), "a claim for another peer");
+        assert!(
+            admission.arrive(arrival(7, 0, 1, peer(1), None), TIP, &members).is_none(),
+            "delivered, not published, by it"
+        );
+        assert!(
+            admission.arrive(arrival(7, 0, 1, peer(2), Some(peer(2))), TIP, &members).is_none(),
+            "a claim for another peer"
+        );
         assert!(admission.arrive(arrival(7, 1, 1, peer(1), Some(peer(1))), TIP, &members).is_none(), "not its turn");
         let mut mine = arrival(7, 1, 1, peer(1), Some(peer(1)));
         mine.whole.announcement.proposer = proposer.public().id();

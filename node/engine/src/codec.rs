@@ -12,8 +12,9 @@ use malachitebft_app_channel::app::engine::util::streaming::{StreamContent, Stre
 use malachitebft_app_channel::app::types::codec::{Codec, HasEncodedLen};
 use malachitebft_app_channel::app::types::{ProposedValue, SignedConsensusMsg};
 use malachitebft_core_types::{
-    CommitCertificate, CommitSignature, ExtendedCommitCertificate, ExtendedCommitSignature, PolkaCertificate, PolkaSignature, Round,
-    RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage, SignedProposal, SignedVote, Validity, ValidatorProof,
+    CommitCertificate, CommitSignature, ExtendedCommitCertificate, ExtendedCommitSignature, PolkaCertificate,
+    PolkaSignature, Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage, SignedProposal,
+    SignedVote, ValidatorProof, Validity,
 };
 use malachitebft_peer::PeerId;
 use malachitebft_sync::{RawDecidedValue, Request, Response, Status, ValueRequest, ValueResponse};
@@ -57,6 +58,12 @@ pub(crate) enum WireError {
     /// Not a peer id.
     #[error("not a peer id: {0}")]
     Peer(String),
+    /// A certificate whose signers are not in ascending order: it would have other bytes.
+    #[error("the signers of the certificate for height {height} are not in ascending order")]
+    Signers {
+        /// Its height.
+        height: u64,
+    },
     /// A stream id that is too long.
     #[error("a stream id of {found} bytes, at most {STREAM_ID_BYTES_MAX} are allowed")]
     StreamId {
@@ -113,7 +120,9 @@ codec!(Response<Ctx>, RESPONSE_BYTES_MAX);
 impl HasEncodedLen<Response<Ctx>> for Wire {
     fn encoded_len(&self, message: &Response<Ctx>) -> Result<usize, WireError> {
         let Response::ValueResponse(response) = message;
-        let value = |value: &RawDecidedValue<Ctx>| 8 + value.value_bytes.len() + 52 + 96 * value.certificate.commit_signatures.len();
+        let value = |value: &RawDecidedValue<Ctx>| {
+            8 + value.value_bytes.len() + 52 + 96 * value.certificate.commit_signatures.len()
+        };
         Ok(8 + 8 + response.values.iter().map(value).sum::<usize>())
     }
 }
@@ -172,7 +181,9 @@ impl Mirrored for SignedConsensusMsg<Ctx> {
     fn from_mirror(mirror: SignedMirror) -> Result<Self, WireError> {
         Ok(match mirror {
             SignedMirror::Vote(vote, signature) => Self::Vote(SignedVote::from_mirror((vote, signature))?),
-            SignedMirror::Proposal(proposal, signature) => Self::Proposal(SignedProposal::from_mirror((proposal, signature))?),
+            SignedMirror::Proposal(proposal, signature) => {
+                Self::Proposal(SignedProposal::from_mirror((proposal, signature))?)
+            }
         })
     }
 }
@@ -203,7 +214,11 @@ impl Mirrored for PolkaCertificate<Ctx> {
             height: Height(mirror.height),
             round: Round::new(mirror.round),
             value_id: ValueId(mirror.value),
-            polka_signatures: mirror.signatures.into_iter().map(|(id, s)| PolkaSignature::new(Address(id), Sig(s))).collect(),
+            polka_signatures: mirror
+                .signatures
+                .into_iter()
+                .map(|(id, s)| PolkaSignature::new(Address(id), Sig(s)))
+                .collect(),
         })
     }
 }
@@ -224,7 +239,14 @@ impl Mirrored for RoundCertificate<Ctx> {
     fn mirror(&self) -> Result<RoundMirror, WireError> {
         // Each entry is a vote of this height and round, so it goes through the vote's own statement.
         let vote = |s: &RoundSignature<Ctx>| -> Result<_, WireError> {
-            let vote = Vote { kind: s.vote_type, height: self.height, round: self.round, value: s.value_id, voter: s.address, extension: None };
+            let vote = Vote {
+                kind: s.vote_type,
+                height: self.height,
+                round: self.round,
+                value: s.value_id,
+                voter: s.address,
+                extension: None,
+            };
             let statement = vote.statement()?;
             Ok((statement.kind, statement.value, statement.voter, s.signature.0))
         };
@@ -330,7 +352,8 @@ impl Mirrored for Part {
     fn mirror(&self) -> Result<PartMirror, WireError> {
         Ok(match self {
             Self::Announcement(Announcement { height, round, valid_round, proposer, value, size }) => {
-                let (height, round, valid_round, proposer, value, size) = (*height, *round, *valid_round, *proposer, *value, *size);
+                let (height, round, valid_round, proposer, value, size) =
+                    (*height, *round, *valid_round, *proposer, *value, *size);
                 PartMirror::Announcement { height, round, valid_round, proposer, value, size }
             }
             Self::Data(bytes) => PartMirror::Data(bytes.clone()),
@@ -426,16 +449,31 @@ impl Mirrored for Response<Ctx> {
     }
 
     fn from_mirror((first, values): Self::Mirror) -> Result<Self, WireError> {
-        let values = values.into_iter().map(|(bytes, certificate)| RawDecidedValue::new(bytes, to_engine(&certificate))).collect();
-        Ok(Self::ValueResponse(ValueResponse::new(Height(first), values)))
+        let value = |(bytes, certificate): (Bytes, Certificate)| {
+            if certificate.signatures.is_sorted_by(|(a, _), (b, _)| a < b) {
+                Ok(RawDecidedValue::new(bytes, to_engine(&certificate)))
+            } else {
+                Err(WireError::Signers { height: certificate.height })
+            }
+        };
+        Ok(Self::ValueResponse(ValueResponse::new(
+            Height(first),
+            values.into_iter().map(value).collect::<Result<_, _>>()?,
+        )))
     }
 }
 
 /// The engine's commit certificate as ours, signers in ascending order.
 pub(crate) fn from_engine(certificate: &CommitCertificate<Ctx>) -> Result<Certificate, NoRound> {
-    let mut signatures: Vec<_> = certificate.commit_signatures.iter().map(|s: &CommitSignature<Ctx>| (s.address.0, s.signature.0)).collect();
+    let mut signatures: Vec<_> =
+        certificate.commit_signatures.iter().map(|s: &CommitSignature<Ctx>| (s.address.0, s.signature.0)).collect();
     signatures.sort_by_key(|(voter, _)| *voter);
-    Ok(Certificate { height: certificate.height.0, round: number(certificate.round)?, block: certificate.value_id.0, signatures })
+    Ok(Certificate {
+        height: certificate.height.0,
+        round: number(certificate.round)?,
+        block: certificate.value_id.0,
+        signatures,
+    })
 }
 
 /// Our certificate as the engine's.
@@ -444,7 +482,11 @@ pub(crate) fn to_engine(certificate: &Certificate) -> ExtendedCommitCertificate<
         height: Height(certificate.height),
         round: Round::new(certificate.round),
         value_id: ValueId(certificate.block),
-        commit_signatures: certificate.signatures.iter().map(|(id, s)| ExtendedCommitSignature::new(Address(*id), Sig(*s), None)).collect(),
+        commit_signatures: certificate
+            .signatures
+            .iter()
+            .map(|(id, s)| ExtendedCommitSignature::new(Address(*id), Sig(*s), None))
+            .collect(),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use malachitebft_app_channel::app::config::{ConsensusConfig, DiscoveryConfig, P2pConfig, ProtocolNames, PubSubMaxSizePerTopic, ValuePayload, ValueSyncConfig};
+use malachitebft_app_channel::app::config::{
+    ConsensusConfig, DiscoveryConfig, P2pConfig, ProtocolNames, PubSubMaxSizePerTopic, ValuePayload, ValueSyncConfig,
+};
 use malachitebft_app_channel::app::net::Multiaddr;
 use malachitebft_core_types::LinearTimeouts;
 use writ_proto::hash::Digest;
@@ -161,12 +163,19 @@ impl Config {
             },
         };
         let queue_capacity = HEIGHTS_AHEAD as usize;
-        Ok(ConsensusConfig { p2p, value_payload: ValuePayload::ProposalAndParts, queue_capacity, ..ConsensusConfig::default() })
+        Ok(ConsensusConfig {
+            p2p,
+            value_payload: ValuePayload::ProposalAndParts,
+            queue_capacity,
+            ..ConsensusConfig::default()
+        })
     }
 
     /// How the engine catches up. Without a network there is nobody to catch up with.
     pub(crate) fn sync(&self) -> ValueSyncConfig {
-        let Some(network) = &self.network else { return ValueSyncConfig { enabled: false, ..ValueSyncConfig::default() } };
+        let Some(network) = &self.network else {
+            return ValueSyncConfig { enabled: false, ..ValueSyncConfig::default() };
+        };
         ValueSyncConfig {
             enabled: true,
             status_update_interval: network.status_interval,

@@ -399,7 +399,14 @@ impl core::Context for Ctx {
         members.turn(height.0, round.as_u32().unwrap_or(0))
     }
 
-    fn new_proposal(&self, height: Height, round: Round, value: ValueId, valid_round: Round, proposer: Address) -> Proposal {
+    fn new_proposal(
+        &self,
+        height: Height,
+        round: Round,
+        value: ValueId,
+        valid_round: Round,
+        proposer: Address,
+    ) -> Proposal {
         Proposal { height, round, value, valid_round, proposer }
     }
 
@@ -472,7 +479,8 @@ mod tests {
             }
         }
         for valid_round in [None, Some(0), Some(1)] {
-            let proposal = certificate::Proposal { height: 5, round: 2, value: Digest([7; 32]), valid_round, proposer: voter };
+            let proposal =
+                certificate::Proposal { height: 5, round: 2, value: Digest([7; 32]), valid_round, proposer: voter };
             assert_eq!(Proposal::from(proposal).statement(), Ok(proposal));
         }
         let nil = Ctx.new_prevote(Height(1), Round::Nil, NilOrVal::Nil, Address(voter));

@@ -63,7 +63,8 @@ impl Engine {
         let peer = match &config.network {
             None => None,
             Some(network) => {
-                let keys = Keypair::ed25519_from_bytes(network.identity.to_seed()).map_err(|error| EngineError::Start { reason: error.to_string() })?;
+                let keys = Keypair::ed25519_from_bytes(network.identity.to_seed())
+                    .map_err(|error| EngineError::Start { reason: error.to_string() })?;
                 Some(keys.public().to_peer_id().to_string())
             }
         };
@@ -77,7 +78,10 @@ impl Engine {
             // Nobody may want to know.
             let _ = end.send(outcome);
         };
-        std::thread::Builder::new().name("writ-engine".into()).spawn(thread).map_err(|error| EngineError::Start { reason: error.to_string() })?;
+        std::thread::Builder::new()
+            .name("writ-engine".into())
+            .spawn(thread)
+            .map_err(|error| EngineError::Start { reason: error.to_string() })?;
         let mut engine = Self { commands, addresses, peer, ended: Some(ended) };
         if start.await.is_err() {
             // It ended before it ran, so it has an error to tell.
@@ -143,7 +147,11 @@ fn run(
     addresses: watch::Sender<Vec<String>>,
     started: oneshot::Sender<()>,
 ) -> Result<(), EngineError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("writ-engine-actor").enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("writ-engine-actor")
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| EngineError::Start { reason: error.to_string() })?;
     let span = error_span!("engine", node = %config.moniker);
     // The host runs here, on the calling thread, which is none of the runtime's workers.

@@ -19,11 +19,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use malachitebft_app_channel::app::consensus::{MisbehaviorEvidence, VoteExtensionError};
-use malachitebft_app_channel::app::engine::host::{HostMsg, LocallyProposedValue, Next, ProposedValue, SyncedValueOutcome};
-use malachitebft_app_channel::app::engine::network::{Multiaddr, NetworkEvent, NetworkMsg, NetworkRef, PersistentPeerError, PersistentPeersOp};
+use malachitebft_app_channel::app::engine::host::{
+    HostMsg, LocallyProposedValue, Next, ProposedValue, SyncedValueOutcome,
+};
+use malachitebft_app_channel::app::engine::network::{
+    Multiaddr, NetworkEvent, NetworkMsg, NetworkRef, PersistentPeerError, PersistentPeersOp,
+};
 use malachitebft_app_channel::app::engine::sync::SyncMsg;
 use malachitebft_app_channel::app::engine::util::output_port::OutputPort;
-use malachitebft_core_types::{CommitCertificate, HeightParams, LinearTimeouts, Round, SignedProposal, SignedVote, Validity};
+use malachitebft_core_types::{
+    CommitCertificate, HeightParams, LinearTimeouts, Round, SignedProposal, SignedVote, Validity,
+};
 use malachitebft_sync::{HeightStartType, RawDecidedValue};
 use ractor::RpcReplyPort;
 use tokio::sync::{Notify, mpsc, watch};
@@ -166,7 +172,9 @@ impl Host {
                     }
                 }
             }
-            HostMsg::RestreamValue { height, round, valid_round, address, value_id } => self.restream(height, round, valid_round, address, value_id),
+            HostMsg::RestreamValue { height, round, valid_round, address, value_id } => {
+                self.restream(height, round, valid_round, address, value_id)
+            }
             HostMsg::Decided { certificate, reply_to, .. } => self.commit(&certificate, reply_to),
             HostMsg::Finalized { certificate, evidence, reply_to, .. } => {
                 self.hand_over(&evidence)?;
@@ -195,7 +203,13 @@ impl Host {
                 Ok(())
             }
             HostMsg::VerifyVoteExtensions { extensions, reply_to, .. } => {
-                answer(reply_to, extensions.into_iter().map(|(voter, ())| (voter, Err(VoteExtensionError::InvalidVoteExtension))).collect());
+                answer(
+                    reply_to,
+                    extensions
+                        .into_iter()
+                        .map(|(voter, ())| (voter, Err(VoteExtensionError::InvalidVoteExtension)))
+                        .collect(),
+                );
                 Ok(())
             }
         }
@@ -252,30 +266,53 @@ impl Host {
         Ok(self.undecided(height.0)?.iter().map(|held| proposed(height, held)).collect())
     }
 
-    fn propose(&mut self, height: Height, round: Round, reply: RpcReplyPort<LocallyProposedValue<Ctx>>) -> Result<(), EngineError> {
+    fn propose(
+        &mut self,
+        height: Height,
+        round: Round,
+        reply: RpcReplyPort<LocallyProposedValue<Ctx>>,
+    ) -> Result<(), EngineError> {
         let (Some(me), Ok(number), true) = (self.setting.me, number(round), height == self.next()) else {
             debug!(%height, %round, "asked too late for a value");
             return Ok(());
         };
         let Proposed { value, bytes } = self.app.propose(height.0, number).map_err(failed("propose a value"))?;
         if bytes.is_empty() || bytes.len() > self.setting.value_bytes_max {
-            return Err(EngineError::ValueSize { height: height.0, found: bytes.len(), max: self.setting.value_bytes_max });
+            return Err(EngineError::ValueSize {
+                height: height.0,
+                found: bytes.len(),
+                max: self.setting.value_bytes_max,
+            });
         }
         answer(reply, LocallyProposedValue::new(height, round, ValueId(value)));
-        let announcement = Announcement { height: height.0, round: number, valid_round: None, proposer: me, value, size: 0 };
+        let announcement =
+            Announcement { height: height.0, round: number, valid_round: None, proposer: me, value, size: 0 };
         self.publish(announcement, &bytes);
         Ok(())
     }
 
-    fn restream(&mut self, height: Height, round: Round, valid_round: Round, proposer: Address, value: ValueId) -> Result<(), EngineError> {
+    fn restream(
+        &mut self,
+        height: Height,
+        round: Round,
+        valid_round: Round,
+        proposer: Address,
+        value: ValueId,
+    ) -> Result<(), EngineError> {
         let Ok(number) = number(round) else { return Ok(()) };
         let bytes = self.app.undecided_bytes(height.0, &value.0).map_err(failed("read an undecided value"))?;
         let Some(bytes) = bytes else {
             debug!(%height, %round, %value, "asked to send a value that is not held");
             return Ok(());
         };
-        let announcement =
-            Announcement { height: height.0, round: number, valid_round: valid_round.as_u32(), proposer: proposer.0, value: value.0, size: 0 };
+        let announcement = Announcement {
+            height: height.0,
+            round: number,
+            valid_round: valid_round.as_u32(),
+            proposer: proposer.0,
+            value: value.0,
+            size: 0,
+        };
         self.publish(announcement, &bytes);
         Ok(())
     }
@@ -311,12 +348,28 @@ impl Host {
         Ok(())
     }
 
-    fn judge_synced(&mut self, height: Height, round: Round, proposer: Address, bytes: Bytes) -> Result<SyncedValueOutcome<Ctx>, EngineError> {
-        let (Ok(round), true) = (number(round), height == self.next()) else { return Ok(SyncedValueOutcome::LocalTransientError) };
+    fn judge_synced(
+        &mut self,
+        height: Height,
+        round: Round,
+        proposer: Address,
+        bytes: Bytes,
+    ) -> Result<SyncedValueOutcome<Ctx>, EngineError> {
+        let (Ok(round), true) = (number(round), height == self.next()) else {
+            return Ok(SyncedValueOutcome::LocalTransientError);
+        };
         let Some(value) = self.app.value_of(&bytes).filter(|_| bytes.len() <= self.setting.value_bytes_max) else {
             return Ok(SyncedValueOutcome::PeerFault);
         };
-        let candidate = Candidate { height: height.0, round, valid_round: None, proposer: proposer.0, value, bytes, source: Source::Synced };
+        let candidate = Candidate {
+            height: height.0,
+            round,
+            valid_round: None,
+            proposer: proposer.0,
+            value,
+            bytes,
+            source: Source::Synced,
+        };
         Ok(match self.judge(candidate)? {
             Some(proposed) => {
                 self.pace.fetched(height.0);
@@ -347,7 +400,8 @@ impl Host {
         if certificate.height != self.next() {
             return Err(EngineError::OutOfStep { decided, tip: self.tip });
         }
-        let certificate = codec::from_engine(certificate).map_err(|_| EngineError::NoRound { height: decided, value })?;
+        let certificate =
+            codec::from_engine(certificate).map_err(|_| EngineError::NoRound { height: decided, value })?;
         let (round, signatures) = (certificate.round, certificate.signatures.len());
         self.app.commit(value, certificate).map_err(failed("commit a value"))?;
         (self.tip, self.members) = standing(self.app.as_ref())?;
@@ -417,14 +471,26 @@ impl Host {
         let chain = self.setting.checker.chain;
         let vote = |signed: &SignedVote<Ctx>| {
             let statement = signed.message.statement().ok()?;
-            Some((statement.height, statement.round, Statement { bytes: statement.signed_bytes(&chain), signature: signed.signature.0 }))
+            Some((
+                statement.height,
+                statement.round,
+                Statement { bytes: statement.signed_bytes(&chain), signature: signed.signature.0 },
+            ))
         };
         let proposal = |signed: &SignedProposal<Ctx>| {
             let statement = signed.message.statement().ok()?;
-            Some((statement.height, statement.round, Statement { bytes: statement.signed_bytes(&chain), signature: signed.signature.0 }))
+            Some((
+                statement.height,
+                statement.round,
+                Statement { bytes: statement.signed_bytes(&chain), signature: signed.signature.0 },
+            ))
         };
-        let votes = caught.votes.iter().flat_map(|(offender, pairs)| pairs.iter().map(|(a, b)| (*offender, vote(a), vote(b))));
-        let proposals = caught.proposals.iter().flat_map(|(offender, pairs)| pairs.iter().map(|(a, b)| (*offender, proposal(a), proposal(b))));
+        let votes =
+            caught.votes.iter().flat_map(|(offender, pairs)| pairs.iter().map(|(a, b)| (*offender, vote(a), vote(b))));
+        let proposals = caught
+            .proposals
+            .iter()
+            .flat_map(|(offender, pairs)| pairs.iter().map(|(a, b)| (*offender, proposal(a), proposal(b))));
         let all: Vec<_> = votes.chain(proposals).collect();
         for (offender, first, second) in all {
             // Statements without a round were never signed.
@@ -436,7 +502,11 @@ impl Host {
         Ok(())
     }
 
-    fn add_peer(&mut self, address: Multiaddr, reply: RpcReplyPort<Result<(), PersistentPeerError>>) -> Result<(), EngineError> {
+    fn add_peer(
+        &mut self,
+        address: Multiaddr,
+        reply: RpcReplyPort<Result<(), PersistentPeerError>>,
+    ) -> Result<(), EngineError> {
         let request = NetworkMsg::UpdatePersistentPeers(PersistentPeersOp::Add(address), reply);
         self.setting.network.cast(request).map_err(|_| EngineError::Halted)
     }
@@ -453,7 +523,8 @@ impl Host {
 /// Where the ledger stands: its tip, and the validators of the height after it.
 fn standing(app: &dyn Application) -> Result<(u64, Members), EngineError> {
     let tip = app.tip();
-    let members = Members::new(&app.validators()).map_err(|source| EngineError::Validators { height: tip.saturating_add(1), source })?;
+    let members = Members::new(&app.validators())
+        .map_err(|source| EngineError::Validators { height: tip.saturating_add(1), source })?;
     Ok((tip, members))
 }
 
@@ -478,3 +549,6 @@ fn answer<T>(reply: RpcReplyPort<T>, with: T) {
         debug!("an answer came too late");
     }
 }
+
+#[cfg(test)]
+mod tests;

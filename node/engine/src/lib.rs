@@ -7,21 +7,23 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`application`] | what the engine asks of the ledger |
-//! | [`signing`] | how it asks for signatures, and checks them |
-//! | [`config`] | what a node chooses: timeouts, network, limits |
-//! | [`context`] | the engine's vocabulary in our words |
-//! | [`codec`] | the bytes of its messages |
-//! | [`parts`] | values on their way through the network |
-//! | [`admission`] | which of them are worth judging |
-//! | [`pace`] | when to start the next height |
-//! | [`host`] | answers the engine's questions, in order |
-//! | [`actors`] | the engine put together |
-//! | [`engine`] | its thread, its start and its end |
-//! | [`error`] | why it did not start, or stopped |
+//! | `application` | what the engine asks of the ledger |
+//! | `signing` | how it asks for signatures, and checks them |
+//! | `config` | what a node chooses: timeouts, network, limits |
+//! | `context` | the engine's vocabulary in our words |
+//! | `codec` | the bytes of its messages |
+//! | `parts` | values on their way through the network |
+//! | `admission` | which of them are worth judging |
+//! | `pace` | when to start the next height |
+//! | `host` | answers the engine's questions, in order |
+//! | `actors` | the engine put together |
+//! | `engine` | its thread, its start and its end |
+//! | `error` | why it did not start, or stopped |
 //!
 //! What this crate leaves out: what a value *is* (the application's), how records travel before they are in
 //! one (the node's own network), discovery of peers (they are configured).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the verdict"))]
 
 mod actors;
 mod admission;

@@ -37,8 +37,10 @@ pub(crate) fn split(announcement: Announcement, bytes: &Bytes, nth: u64) -> impl
     let Announcement { height, round, value, .. } = announcement;
     let id = [&height.to_le_bytes()[..], &round.to_le_bytes(), &value.0, &nth.to_le_bytes()].concat();
     let id = StreamId::new(id.into());
-    let chunks = (0..bytes.len()).step_by(CHUNK_BYTES).map(|at| Part::Data(bytes.slice(at..bytes.len().min(at + CHUNK_BYTES))));
-    let contents = std::iter::once(Part::Announcement(announcement)).chain(chunks).map(StreamContent::Data).collect::<Vec<_>>();
+    let chunks =
+        (0..bytes.len()).step_by(CHUNK_BYTES).map(|at| Part::Data(bytes.slice(at..bytes.len().min(at + CHUNK_BYTES))));
+    let contents =
+        std::iter::once(Part::Announcement(announcement)).chain(chunks).map(StreamContent::Data).collect::<Vec<_>>();
     let contents = contents.into_iter().chain([StreamContent::Fin]);
     (0..).zip(contents).map(move |(sequence, content)| StreamMessage::new(id.clone(), sequence, content))
 }
@@ -67,7 +69,8 @@ impl Stream {
         let announcement = self.announcement?;
         let size = announcement.size as usize;
         let count = size.div_ceil(CHUNK_BYTES) as u64;
-        let complete = self.chunks.len() as u64 == count && self.chunks.keys().copied().eq(1..=count) && self.bytes() == size;
+        let complete =
+            self.chunks.len() as u64 == count && self.chunks.keys().copied().eq(1..=count) && self.bytes() == size;
         if !complete {
             return None;
         }
@@ -133,7 +136,8 @@ impl Reassembly {
             if self.owned_by(from) >= STREAMS_PER_NEIGHBOUR {
                 self.drop_oldest_of(from);
             } else if self.streams.len() >= STREAMS_MAX {
-                let busiest = self.streams.values().map(|stream| stream.owner).max_by_key(|owner| self.owned_by(*owner));
+                let busiest =
+                    self.streams.values().map(|stream| stream.owner).max_by_key(|owner| self.owned_by(*owner));
                 busiest.into_iter().for_each(|owner| self.drop_oldest_of(owner));
             }
         }
@@ -152,7 +156,12 @@ impl Reassembly {
     }
 
     fn drop_oldest_of(&mut self, owner: PeerId) {
-        let oldest = self.streams.iter().filter(|(_, s)| s.owner == owner).min_by_key(|(_, s)| s.born).map(|(key, _)| key.clone());
+        let oldest = self
+            .streams
+            .iter()
+            .filter(|(_, s)| s.owner == owner)
+            .min_by_key(|(_, s)| s.born)
+            .map(|(key, _)| key.clone());
         if let Some(key) = oldest {
             self.streams.remove(&key);
         }
@@ -183,7 +192,14 @@ mod tests {
     }
 
     fn announcement(height: u64, bytes: &Bytes) -> Announcement {
-        Announcement { height, round: 0, valid_round: None, proposer: KeyId([1; 32]), value: Digest([2; 32]), size: bytes.len() as u32 }
+        Announcement {
+            height,
+            round: 0,
+            valid_round: None,
+            proposer: KeyId([1; 32]),
+            value: Digest([2; 32]),
+            size: bytes.len() as u32,
+        }
     }
 
     fn pieces(height: u64, bytes: &Bytes, nth: u64) -> Vec<StreamMessage<Part>> {
@@ -221,16 +237,24 @@ mod tests {
         let all = pieces(5, &bytes, 0);
         assert_eq!(reassembly.accept(peer(1), Some(peer(2)), all[0].clone(), &WANTED), None);
         assert_eq!(reassembly.accept(peer(1), Some(peer(2)), all[1].clone(), &WANTED), None);
-        assert_eq!(reassembly.accept(peer(1), Some(peer(3)), all[2].clone(), &WANTED), None, "another publisher's piece");
+        assert_eq!(
+            reassembly.accept(peer(1), Some(peer(3)), all[2].clone(), &WANTED),
+            None,
+            "another publisher's piece"
+        );
         assert!(reassembly.accept(peer(9), Some(peer(2)), all[2].clone(), &WANTED).is_some(), "over another neighbour");
     }
 
     #[test]
     fn what_is_too_large_too_old_or_too_far_ahead_is_not_kept() {
         let (fits, large) = (some_bytes(MAX), some_bytes(MAX + 1));
-        for (case, height, bytes, want) in
-            [("fits", 5, &fits, true), ("too large", 5, &large, false), ("old", 4, &fits, false), ("far ahead", 9, &fits, false), ("ahead", 8, &fits, true)]
-        {
+        for (case, height, bytes, want) in [
+            ("fits", 5, &fits, true),
+            ("too large", 5, &large, false),
+            ("old", 4, &fits, false),
+            ("far ahead", 9, &fits, false),
+            ("ahead", 8, &fits, true),
+        ] {
             let mut reassembly = Reassembly::new(MAX);
             let whole = pieces(height, bytes, 0).into_iter().find_map(|p| reassembly.accept(peer(1), None, p, &WANTED));
             assert_eq!(whole.is_some(), want, "{case}");

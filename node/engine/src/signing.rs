@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use malachitebft_core_types::{SignedExtension, SignedMessage, SignedProposal, SignedVote, SigningScheme, ValidatorProof, VoteExtensionScope};
+use malachitebft_core_types::{
+    SignedExtension, SignedMessage, SignedProposal, SignedVote, SigningScheme, ValidatorProof, VoteExtensionScope,
+};
 use malachitebft_signing::{Error, Signer, VerificationResult, Verifier};
 use tokio::sync::mpsc;
 use writ_proto::certificate;
@@ -121,7 +123,9 @@ impl Checker {
     }
 
     pub(crate) fn proposal(&self, proposal: &Proposal, signature: &Sig, key: &PublicKey) -> bool {
-        proposal.statement().is_ok_and(|statement| key.verify(&statement.signed_bytes(&self.chain), &signature.0).is_ok())
+        proposal
+            .statement()
+            .is_ok_and(|statement| key.verify(&statement.signed_bytes(&self.chain), &signature.0).is_ok())
     }
 
     /// The voting key that `proof` shows to belong to its peer, if it shows that.
@@ -135,16 +139,32 @@ impl Checker {
 
 #[async_trait]
 impl Verifier<Ctx> for Checker {
-    async fn verify_signed_vote(&self, vote: &Vote, signature: &Sig, key: &PublicKey) -> Result<VerificationResult, Error> {
+    async fn verify_signed_vote(
+        &self,
+        vote: &Vote,
+        signature: &Sig,
+        key: &PublicKey,
+    ) -> Result<VerificationResult, Error> {
         Ok(VerificationResult::from_bool(self.vote(vote, signature, key)))
     }
 
-    async fn verify_signed_proposal(&self, proposal: &Proposal, signature: &Sig, key: &PublicKey) -> Result<VerificationResult, Error> {
+    async fn verify_signed_proposal(
+        &self,
+        proposal: &Proposal,
+        signature: &Sig,
+        key: &PublicKey,
+    ) -> Result<VerificationResult, Error> {
         Ok(VerificationResult::from_bool(self.proposal(proposal, signature, key)))
     }
 
     // Nobody of ours extends votes, so no extension is one.
-    async fn verify_signed_vote_extension(&self, _: &VoteExtensionScope<Ctx>, _: &(), _: &Sig, _: &PublicKey) -> Result<VerificationResult, Error> {
+    async fn verify_signed_vote_extension(
+        &self,
+        _: &VoteExtensionScope<Ctx>,
+        _: &(),
+        _: &Sig,
+        _: &PublicKey,
+    ) -> Result<VerificationResult, Error> {
         Ok(VerificationResult::Invalid)
     }
 
@@ -161,7 +181,11 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(signer: Arc<dyn VoteSigner>, checker: Checker, refusals: mpsc::UnboundedSender<SignRefused>) -> Self {
+    pub(crate) fn new(
+        signer: Arc<dyn VoteSigner>,
+        checker: Checker,
+        refusals: mpsc::UnboundedSender<SignRefused>,
+    ) -> Self {
         Self { signer, checker, refusals }
     }
 
@@ -180,7 +204,8 @@ impl Guarded {
                 Err(wrong) => Err(SignRefused { what, reason: wrong.to_string() }),
             }
         });
-        let panicked = |panic: tokio::task::JoinError| SignRefused { what: "anything".into(), reason: panic.to_string() };
+        let panicked =
+            |panic: tokio::task::JoinError| SignRefused { what: "anything".into(), reason: panic.to_string() };
         answer.await.map_err(panicked)?
     }
 
@@ -207,7 +232,9 @@ impl Signer<Ctx> for Guarded {
     async fn sign_vote(&self, vote: Vote) -> Result<SignedVote<Ctx>, Error> {
         let kind = format!("{:?}", vote.kind).to_lowercase();
         let what = format!("{kind} of height {}, round {}", vote.height, vote.round);
-        let statement = vote.statement().map_err(|error| self.report(SignRefused { what: what.clone(), reason: error.to_string() }))?;
+        let statement = vote
+            .statement()
+            .map_err(|error| self.report(SignRefused { what: what.clone(), reason: error.to_string() }))?;
         let bytes = statement.signed_bytes(&self.checker.chain);
         let signature = self.ask(what, bytes, move |signer| signer.sign_vote(&statement)).await;
         Ok(SignedMessage::new(vote, signature.map_err(|refusal| self.report(refusal))?))
@@ -215,7 +242,9 @@ impl Signer<Ctx> for Guarded {
 
     async fn sign_proposal(&self, proposal: Proposal) -> Result<SignedProposal<Ctx>, Error> {
         let what = format!("proposal of height {}, round {}", proposal.height, proposal.round);
-        let statement = proposal.statement().map_err(|error| self.report(SignRefused { what: what.clone(), reason: error.to_string() }))?;
+        let statement = proposal
+            .statement()
+            .map_err(|error| self.report(SignRefused { what: what.clone(), reason: error.to_string() }))?;
         let bytes = statement.signed_bytes(&self.checker.chain);
         let signature = self.ask(what, bytes, move |signer| signer.sign_proposal(&statement)).await;
         Ok(SignedMessage::new(proposal, signature.map_err(|refusal| self.report(refusal))?))

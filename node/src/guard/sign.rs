@@ -150,7 +150,9 @@ pub enum SignGuardError {
         expected: KeyId,
     },
     /// It was copied.
-    #[error("the sign guard `{path}` was copied or restored: what the voting key signed since is not known, and it signs no more")]
+    #[error(
+        "the sign guard `{path}` was copied or restored: what the voting key signed since is not known, and it signs no more"
+    )]
     Copied {
         /// Which file.
         path: PathBuf,
@@ -269,8 +271,11 @@ impl SignGuard {
         if floor < mark.height.max(mark.floor) {
             return Err(SignGuardError::FloorTooLow { floor, signed: mark.height.max(mark.floor) });
         }
-        let place = Place::of(file.file())
-            .map_err(|source| GuardFileError::Io { doing: "read", path: Self::path(dir), source })?;
+        let place = Place::of(file.file()).map_err(|source| GuardFileError::Io {
+            doing: "read",
+            path: Self::path(dir),
+            source,
+        })?;
         file.set(SignMark { place, floor, ..mark })?;
         Ok(())
     }
@@ -283,8 +288,11 @@ impl SignGuard {
         let path = Self::path(dir);
         let id = key.public().id();
         let file = open_of(&path, chain, id)?;
-        let place = Place::of(file.file())
-            .map_err(|source| GuardFileError::Io { doing: "read", path: path.clone(), source })?;
+        let place = Place::of(file.file()).map_err(|source| GuardFileError::Io {
+            doing: "read",
+            path: path.clone(),
+            source,
+        })?;
         if !place.is(file.get().place) {
             return Err(SignGuardError::Copied { path });
         }

@@ -18,8 +18,7 @@
 //! whole slot is refused. The file is locked while it is open, against a second process on the same home.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::marker::PhantomData;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +118,6 @@ pub(crate) struct SlotFile<T> {
     value: T,
     failed: bool,
     syncs: u64,
-    of: PhantomData<T>,
 }
 
 impl<T: Kept> SlotFile<T> {
@@ -153,8 +151,11 @@ impl<T: Kept> SlotFile<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(GuardFileError::Io { doing: "open", path: path.into(), source }),
         };
-        durable::replace(path, |file| fill(file, chain, value))
-            .map_err(|source| GuardFileError::Io { doing: "replace", path: path.into(), source })
+        durable::replace(path, |file| fill(file, chain, value)).map_err(|source| GuardFileError::Io {
+            doing: "replace",
+            path: path.into(),
+            source,
+        })
     }
 
     /// Opens the file of chain `chain`, locks it, and makes both slots whole again.
@@ -165,7 +166,9 @@ impl<T: Kept> SlotFile<T> {
             _ => io("open")(source),
         })?;
         lock(&file, path)?;
-        let slots = [read_slot::<T>(&file, 0).map_err(io("read"))?, read_slot::<T>(&file, 1).map_err(io("read"))?];
+        let mut bytes = Vec::with_capacity(2 * SLOT);
+        (&file).take(2 * SLOT as u64).read_to_end(&mut bytes).map_err(io("read"))?;
+        let slots = read_slots::<T>(&bytes);
         let newest = newest(&slots).map_err(|detail| GuardFileError::Damaged { path: path.into(), detail })?;
         if newest.chain != *chain {
             return Err(GuardFileError::OtherChain { path: path.into(), found: newest.chain, expected: *chain });
@@ -178,7 +181,6 @@ impl<T: Kept> SlotFile<T> {
             value: newest.value.clone(),
             failed: false,
             syncs: 0,
-            of: PhantomData,
         };
         // A slot that is not whole must not be the last hope of a later crash.
         for (at, slot) in slots.iter().enumerate() {
@@ -280,13 +282,12 @@ fn to_bytes<T: Kept>(body: &Body<T>) -> io::Result<[u8; SLOT]> {
 /// A slot, or what is wrong with it.
 type Slot<T> = Result<Body<T>, &'static str>;
 
-fn read_slot<T: Kept>(file: &File, slot: usize) -> io::Result<Slot<T>> {
-    let mut bytes = [0; SLOT];
-    match file.read_exact_at(&mut bytes, (slot * SLOT) as u64) {
-        Ok(()) => Ok(from_bytes(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err("cut off")),
-        Err(error) => Err(error),
-    }
+/// Both slots of a file.
+fn read_slots<T: Kept>(bytes: &[u8]) -> [Slot<T>; 2] {
+    [0, 1].map(|slot| match bytes.get(slot * SLOT..).and_then(<[u8]>::first_chunk) {
+        Some(bytes) => from_bytes(bytes),
+        None => Err("cut off"),
+    })
 }
 
 fn from_bytes<T: Kept>(slot: &[u8; SLOT]) -> Slot<T> {

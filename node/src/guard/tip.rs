@@ -92,7 +92,10 @@ impl fmt::Display for Standing {
             Self::Level => f.write_str("the database is where its guard is"),
             Self::Ahead => f.write_str("the database is ahead of its guard"),
             Self::Behind { guard, db } => {
-                write!(f, "the database ends at block {db}, but it was at block {guard} before: it lost blocks or was replaced")
+                write!(
+                    f,
+                    "the database ends at block {db}, but it was at block {guard} before: it lost blocks or was replaced"
+                )
             }
             Self::Missing { db } => {
                 write!(f, "the database ends at block {db}, but the guard that knows where it should end is missing")

@@ -185,6 +185,8 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
     use super::*;
 
     fn field_of(error: ApiError) -> Option<String> {

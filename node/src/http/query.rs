@@ -127,6 +127,8 @@ pub(super) fn decode(text: &str, form: bool) -> Result<String, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
     use super::*;
 
     const KNOWN: &[&str] = &["sub", "obj", "height", "limit"];

@@ -81,6 +81,8 @@ impl<T: Unpin> HttpBody for Holding<Body, T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
     use super::*;
 
     #[test]

@@ -1,5 +1,7 @@
 //! The interface as callers meet it, over a ledger in memory.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
 mod chain;
 mod check;
 mod entries;

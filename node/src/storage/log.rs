@@ -52,7 +52,8 @@ struct Writer {
 impl<T: Tables> Log<T> {
     /// The log of chain `chain` in `tables`: a new one if they are empty.
     pub(crate) fn open(tables: T, chain: &Digest) -> Result<Self, StoreError> {
-        let tip = tables.get(Table::Meta, schema::meta::TIP)?.map(|bytes| schema::meta::read_tip(&bytes)).transpose()?;
+        let tip =
+            tables.get(Table::Meta, schema::meta::TIP)?.map(|bytes| schema::meta::read_tip(&bytes)).transpose()?;
         let genesis = tables.get(Table::Meta, schema::meta::GENESIS)?;
         let log = Self {
             chain: *chain,
@@ -102,12 +103,22 @@ impl<T: Tables> Log<T> {
 
     /// Whether the tip's own block and the growing edge of the tree are all there.
     fn check_tip(&self) -> Result<(), StoreError> {
-        let Some(tip) = self.tip()? else { return Ok(()) };
         let fault = |detail| damaged(Table::Meta, "tip", detail);
+        let Some(tip) = self.tip()? else {
+            let block = self.tables.get(Table::Blocks, &schema::blocks::key(1))?;
+            return if block.is_some() { Err(fault("it is missing, and block 1 is there")) } else { Ok(()) };
+        };
+        if self.genesis()?.is_none() {
+            return Err(damaged(Table::Meta, "genesis", "it is missing"));
+        }
         let span = self.span(tip.height)?.ok_or_else(|| fault("its block is missing"))?;
         let leaf = self.commit_leaf(tip.height)?.ok_or_else(|| fault("its commit leaf is missing"))?;
-        if leaf.hash() != tip.commit_leaf || leaf.header.hash() != tip.block || leaf.header.chain != self.chain {
+        let header = &leaf.header;
+        if (leaf.hash(), header.hash(), header.time) != (tip.commit_leaf, tip.block, tip.time) {
             return Err(fault("its commit leaf is another one"));
+        }
+        if header.chain != self.chain {
+            return Err(StoreError::OtherChain { found: header.chain, expected: self.chain });
         }
         if span.commit_leaf + 1 != tip.log_size {
             return Err(fault("the log has another size"));

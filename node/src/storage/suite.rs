@@ -298,7 +298,10 @@ fn waiting_records_are_kept_until_they_are_settled_or_refused(disk: &dyn Disk) {
 
     let store = disk.open(&sample.chain()).unwrap();
     let stored = store.refusal(&kept[1].0).unwrap().unwrap();
-    assert_eq!((stored.code, stored.field.as_deref(), stored.detail.as_str()), (Code::OutOfScope, Some("sub"), "not yours"));
+    assert_eq!(
+        (stored.code, stored.field.as_deref(), stored.detail.as_str()),
+        (Code::OutOfScope, Some("sub"), "not yours")
+    );
     assert_eq!(store.refusal(&id(77)).unwrap(), None, "nobody was told that it waits");
     assert_eq!(store.pooled().unwrap(), kept[2..3]);
     // Submitted again, it waits again.
@@ -331,7 +334,8 @@ fn refusals_are_remembered_but_not_without_bound(disk: &dyn Disk) {
     let max = REFUSED_MAX as u64;
     refuse(&*store, 0..max / 2);
     refuse(&*store, max / 2..max);
-    let remembered = |store: &dyn LogStore, upto| (0..upto).filter(|n| store.refusal(&id(*n)).unwrap().is_some()).count();
+    let remembered =
+        |store: &dyn LogStore, upto| (0..upto).filter(|n| store.refusal(&id(*n)).unwrap().is_some()).count();
     assert_eq!(remembered(&*store, max), REFUSED_MAX);
     for round in 0..2 {
         refuse(&*store, max + round..max + round + 1);

@@ -541,3 +541,20 @@ fn a_statement_signed_anew_is_the_same_record() {
     assert_eq!(largest, golden["record-signatures/unsigned"].len() + 1 + 16 * 96);
     assert!(golden["block/1.block"].len() < BLOCK_BYTES_MAX);
 }
+
+#[test]
+fn bytes_that_decode_but_are_not_the_encoding_of_their_value_are_refused() {
+    /// Reads upper-case letters as lower-case ones, so that two byte strings decode to one value.
+    #[derive(Debug, PartialEq, Serialize)]
+    struct Lower(String);
+
+    impl<'de> serde::Deserialize<'de> for Lower {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(Self(String::deserialize(deserializer)?.to_lowercase()))
+        }
+    }
+
+    let read = |text: &str| codec::decode::<Lower, 64>(&codec::encode(text));
+    assert_eq!(read("abc"), Ok(Lower("abc".into())));
+    assert_eq!(read("aBc"), Err(codec::CodecError::NotCanonical));
+}

@@ -269,6 +269,24 @@ fn a_damaged_block_is_the_one_that_is_named() {
 }
 
 #[test]
+fn each_member_of_the_trailer_is_compared() {
+    let chain = Chain::random(1, 2, 7);
+    let end = End::of(&chain.state);
+    let other = Digest([7; 32]);
+    for (member, end) in [
+        ("height", End { height: end.height + 1, ..end }),
+        ("log size", End { log_size: end.log_size + 1, ..end }),
+        ("log root", End { log_root: other, ..end }),
+        ("commit leaf", End { commit_leaf: other, ..end }),
+    ] {
+        let file = export_parts(chain.state.genesis(), &chain.frames, end).concat();
+        let found = finding(&[&file], chain.state.chain()).expect("a finding");
+        assert_eq!(found.part, Part::Trailer, "{member}: {found}");
+        assert!(found.detail.starts_with(&format!("its {member} is ")), "{found}");
+    }
+}
+
+#[test]
 fn a_file_of_another_chain_cannot_be_continued() {
     // Two chains of the same validators whose names differ: frames do not pass from one to the other.
     let (one, other) = (Chain::random(1, 3, 6), {

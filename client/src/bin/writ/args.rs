@@ -35,7 +35,14 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
     /// A node to ask, or several [default: http://127.0.0.1:7001]
-    #[arg(long = "node", value_name = "URL", env = "WRIT_NODE", value_delimiter = ',', global = true, hide_env_values = true)]
+    #[arg(
+        long = "node",
+        value_name = "URL",
+        env = "WRIT_NODE",
+        value_delimiter = ',',
+        global = true,
+        hide_env_values = true
+    )]
     pub(crate) nodes: Vec<String>,
     /// The key file to sign with
     #[arg(long, value_name = "FILE", env = "WRIT_KEY", global = true, hide_env_values = true)]

@@ -82,7 +82,8 @@ impl Context {
     /// Who speaks.
     pub(crate) fn author(&self, client: &Client) -> Result<Author, Failure> {
         let path = self.common.key.as_deref().ok_or_else(|| {
-            Failure::misused("no key to sign with").hint("`--key FILE` or WRIT_KEY names one, `writ key new --out FILE` makes one")
+            Failure::misused("no key to sign with")
+                .hint("`--key FILE` or WRIT_KEY names one, `writ key new --out FILE` makes one")
         })?;
         let file = KeyFile::read(path)?;
         if file.is_exposed() {

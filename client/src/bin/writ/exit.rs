@@ -72,6 +72,11 @@ impl Failure {
         }))
     }
 
+    /// Nobody listens any more.
+    pub(crate) fn silent() -> Self {
+        Self::failed("")
+    }
+
     /// An error went wrong, with all its causes.
     pub(crate) fn of(error: &dyn Error) -> Self {
         Self::failed(with_causes(error))
@@ -123,6 +128,9 @@ impl Failure {
     /// Says it, and gives the exit code.
     pub(crate) fn report(&self, context: &Context) -> ExitCode {
         let Told { exit, detail, hint, .. } = &*self.0;
+        if detail.is_empty() {
+            return ExitCode::from(*exit);
+        }
         if context.json() {
             eprintln!("{}", self.to_json());
         } else {
@@ -246,12 +254,16 @@ impl From<AuthorError> for Failure {
     fn from(error: AuthorError) -> Self {
         let hint = match &error {
             AuthorError::Client(_) => None,
-            AuthorError::NoAuthority { .. } => Some("`--key FILE` names another key; `writ key show FILE` tells which one it is"),
+            AuthorError::NoAuthority { .. } => {
+                Some("`--key FILE` names another key; `writ key show FILE` tells which one it is")
+            }
             AuthorError::SeveralAuthorities { .. } => Some("name one with `--authority NAME`"),
             AuthorError::UnknownAuthority { .. } | AuthorError::OtherKey { .. } => {
                 Some("without `--authority`, the one that has the key is taken")
             }
-            AuthorError::Threshold { .. } => Some("several people sign with their own tools over `POST /v1/records/prepare`"),
+            AuthorError::Threshold { .. } => {
+                Some("several people sign with their own tools over `POST /v1/records/prepare`")
+            }
             _ => Some("`--node URL` names other nodes, `--chain ID` another chain"),
         };
         let code = match &error {

@@ -3,6 +3,8 @@
 //! `args` says what may be typed, `command` has one file for each command, `output` what people get to read
 //! and `exit` how it ends.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the verdict"))]
+
 mod args;
 mod command;
 mod context;

@@ -10,7 +10,7 @@ mod times;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-pub(crate) use entry::{entry_lines, holds, sentence};
+pub(crate) use entry::{Said, action, entry_fields, holds, sentence};
 pub(crate) use table::{Cell, Table, fields};
 pub(crate) use times::{ago, beside};
 use writ_proto::hash::Digest;
@@ -105,12 +105,12 @@ pub(crate) fn short(digest: &Digest) -> String {
 /// Writes data to standard output.
 ///
 /// # Errors
-/// If nobody reads it to its end: whoever cut it short knows that it is short, but a script must not take
-/// it for whole.
+/// If it cannot be written; a failure that says nothing if nobody reads on, as after `| head`.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
-        Failure::failed(format!("cannot write to standard output: {error}"))
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::silent(),
+        _ => Failure::failed(format!("cannot write to standard output: {error}")),
     })
 }
 

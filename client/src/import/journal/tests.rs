@@ -15,7 +15,8 @@ fn org(name: &str) -> AuthorityName {
 fn kept(n: u8) -> Kept {
     let time = |millis| LedgerTime::from_millis(millis).ok();
     let found = (0..n % 3).map(|k| Target { id: RecordId(Digest([k; 32])), effect: Effect::Grant }).collect();
-    let resolved = Resolved { iss: time(u64::from(n) * 1000), exp: (n % 2 == 0).then(|| time(7)).flatten(), found };
+    let resolved =
+        Resolved { iss: time(u64::from(n) * 1000), exp: n.is_multiple_of(2).then(|| time(7)).flatten(), found };
     Kept { nonce: Nonce([n; 16]), line: u64::from(n) + 2, resolved }
 }
 
@@ -97,15 +98,18 @@ fn the_bytes_of_a_journal_are_as_documented() {
     let text = fs::read_to_string(folder.path()).unwrap();
     let chain = "01".repeat(32);
     let lines: Vec<&str> = text.lines().map(|line| line.split_once(' ').unwrap().1).collect();
-    assert_eq!(lines, [
-        format!(r#"{{"head":{{"version":1,"chain":"{chain}","authority":"org1"}}}}"#).as_str(),
-        &format!(
-            r#"{{"row":{{"at":0,"line":3,"nonce":"{}","iss":"1970-01-01T00:00:01Z","found":[["{}","granted"]]}}}}"#,
-            "01".repeat(16),
-            "00".repeat(32)
-        ),
-        r#"{"run":{"at":"1970-01-01T00:00:00Z","rows":1}}"#,
-    ]);
+    assert_eq!(
+        lines,
+        [
+            format!(r#"{{"head":{{"version":1,"chain":"{chain}","authority":"org1"}}}}"#).as_str(),
+            &format!(
+                r#"{{"row":{{"at":0,"line":3,"nonce":"{}","iss":"1970-01-01T00:00:01Z","found":[["{}","granted"]]}}}}"#,
+                "01".repeat(16),
+                "00".repeat(32)
+            ),
+            r#"{"run":{"at":"1970-01-01T00:00:00Z","rows":1}}"#,
+        ]
+    );
 }
 
 proptest! {

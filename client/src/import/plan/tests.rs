@@ -90,7 +90,8 @@ fn a_nonce_hangs_on_chain_authority_text_and_ordinal() {
 
 #[test]
 fn a_withdrawal_ends_what_earlier_rows_made_and_what_was_there() {
-    let text = "a,f,granted,,\nb,f,granted,,\na,f,denied,,\na,f,revoked,,\na,f,granted,,\na,f,revoked,,\na,f,revoked,,\n";
+    let text =
+        "a,f,granted,,\nb,f,granted,,\na,f,denied,,\na,f,revoked,,\na,f,granted,,\na,f,revoked,,\na,f,revoked,,\n";
     let draft = draft(text, &[]).unwrap();
     assert_eq!(draft.keys_to_look_up(), BTreeSet::from([key("a")]));
     let found = Found::from([(key("a"), vec![target(7)]), (key("b"), vec![target(8)])]);

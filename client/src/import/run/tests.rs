@@ -180,7 +180,8 @@ fn counts(summary: &Summary) -> [u64; 5] {
 #[test]
 fn a_file_counts_and_a_second_run_adds_nothing() {
     let place = Place::new();
-    let text = "a,granted,+8h,f\nb,denied,,f\na,revoked,,f\nc,revoked,,f\nbad*,granted,,f\na,granted,+8h,f\nd,revoked,,f\n";
+    let text =
+        "a,granted,+8h,f\nb,denied,,f\na,revoked,,f\nc,revoked,,f\nbad*,granted,,f\na,granted,+8h,f\nd,revoked,,f\n";
     let mut ledger = Memory::default().with("d", Effect::Grant, 9).with("d", Effect::Deny, 8);
     let summary = place.run(text, &mut ledger, at(0)).unwrap();
     assert_eq!(counts(&summary), [3, 0, 2, 1, 1]);
@@ -200,7 +201,9 @@ fn a_file_counts_and_a_second_run_adds_nothing() {
 fn a_batch_is_settled_before_one_of_its_entries_is_withdrawn() {
     let place = Place::new();
     let mut ledger = Memory::default();
-    place.run("a,granted,,f\nb,granted,,f\nc,revoked,,f\na,revoked,,f\na,granted,,f\nb,revoked,,f\n", &mut ledger, at(0)).unwrap();
+    place
+        .run("a,granted,,f\nb,granted,,f\nc,revoked,,f\na,revoked,,f\na,granted,,f\nb,revoked,,f\n", &mut ledger, at(0))
+        .unwrap();
     assert_eq!(ledger.batches, [2, 3], "b was in the log already when it was withdrawn");
 }
 

@@ -114,8 +114,7 @@ prop_compose! {
 
 prop_compose! {
     fn certificate()(height: u64, round: u32, block in digest(), signatures in vec((key_id(), signature()), 0..5)) -> Certificate {
-        let mut signatures = signatures;
-        signatures.sort_by_key(|(voter, _)| *voter);
+        let signatures = std::collections::BTreeMap::from_iter(signatures).into_iter().collect();
         Certificate { height, round, block, signatures }
     }
 }
@@ -234,6 +233,20 @@ fn what_has_no_round_or_an_extension_has_no_bytes() {
 }
 
 #[test]
+fn the_signers_of_a_certificate_ascend() {
+    let of = |signers: [u8; 2]| {
+        let signatures = signers.map(|n| (KeyId([n; 32]), Signature([0; 64]))).to_vec();
+        Response::<Ctx>::from_mirror((
+            7,
+            vec![(Bytes::new(), Certificate { height: 7, round: 0, block: Digest([3; 32]), signatures })],
+        ))
+    };
+    assert!(of([1, 2]).is_ok());
+    assert_eq!(of([2, 1]), Err(WireError::Signers { height: 7 }));
+    assert_eq!(of([1, 1]), Err(WireError::Signers { height: 7 }));
+}
+
+#[test]
 fn a_stream_id_has_a_bound() {
     let piece = |n: usize| {
         let piece = StreamMessage::<Part>::new(StreamId::new(vec![0; n].into()), 0, StreamContent::Fin);
@@ -245,10 +258,15 @@ fn a_stream_id_has_a_bound() {
 
 #[test]
 fn a_full_piece_and_a_full_answer_fit() {
-    let piece = StreamMessage::new(StreamId::new(vec![0; 52].into()), 7, StreamContent::Data(Part::Data(vec![1; CHUNK_BYTES].into())));
+    let piece = StreamMessage::new(
+        StreamId::new(vec![0; 52].into()),
+        7,
+        StreamContent::Data(Part::Data(vec![1; CHUNK_BYTES].into())),
+    );
     assert!(Wire.encode(&piece).unwrap().len() <= PART_BYTES_MAX);
-    let signatures = vec![(KeyId([1; 32]), Signature([2; 64])); 128];
-    let value = (Bytes::from(vec![0; 1024 * 1024]), Certificate { height: 1, round: 0, block: Digest([3; 32]), signatures });
+    let signatures = (0..128).map(|n| (KeyId([n; 32]), Signature([2; 64]))).collect();
+    let value =
+        (Bytes::from(vec![0; 1024 * 1024]), Certificate { height: 1, round: 0, block: Digest([3; 32]), signatures });
     let response = Response::from_mirror((1, vec![value; 8])).unwrap();
     assert!(Codec::<Response<Ctx>>::encode(&Wire, &response).is_ok());
 }

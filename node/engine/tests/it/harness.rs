@@ -9,8 +9,8 @@ use bytes::Bytes;
 use ed25519_dalek::Signer as _;
 use tokio::sync::Notify;
 use writ_engine::{
-    Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed, SignRefused, Source, Timeouts,
-    Validator, Verdict, VoteSigner, proposer,
+    Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed,
+    SignRefused, Source, Timeouts, Validator, Verdict, VoteSigner, proposer,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind, quorum};
 use writ_proto::hash::{Digest, Domain};
@@ -151,7 +151,10 @@ impl Application for Ledger {
         let padding = vec![0; store.padding];
         let bytes = Bytes::from([&height.to_le_bytes()[..], &store.parent().0, &count, &items, &padding].concat());
         let value = digest(&bytes);
-        store.undecided.insert((height, value), (Held { round, valid_round: None, proposer: me, value, valid: true }, bytes.clone()));
+        store.undecided.insert(
+            (height, value),
+            (Held { round, valid_round: None, proposer: me, value, valid: true }, bytes.clone()),
+        );
         Ok(Proposed { value, bytes })
     }
 
@@ -166,13 +169,20 @@ impl Application for Ledger {
         if !store.is_valid(height, &bytes) {
             return Ok(Verdict::Invalid("does not follow the tip".into()));
         }
-        store.undecided.insert((height, value), (Held { round, valid_round, proposer: turn, value, valid: true }, bytes));
+        store
+            .undecided
+            .insert((height, value), (Held { round, valid_round, proposer: turn, value, valid: true }, bytes));
         Ok(Verdict::Valid)
     }
 
     fn undecided(&mut self, height: u64) -> Result<Vec<Held>, Fatal> {
         let store = self.lock();
-        Ok(store.undecided.values().filter(|(_, bytes)| store.is_valid(height, bytes)).map(|(held, _)| held.clone()).collect())
+        Ok(store
+            .undecided
+            .values()
+            .filter(|(_, bytes)| store.is_valid(height, bytes))
+            .map(|(held, _)| held.clone())
+            .collect())
     }
 
     fn undecided_bytes(&self, height: u64, value: &Digest) -> Result<Option<Bytes>, Fatal> {
@@ -212,7 +222,8 @@ pub(crate) fn verify(validators: &[Validator], height: u64, value: Digest, certi
     assert!(certificate.signatures.windows(2).all(|pair| pair[0].0 < pair[1].0), "each once, in order");
     for (voter, signature) in &certificate.signatures {
         let key = validators.iter().map(|v| v.key).find(|key| key.id() == *voter).expect("signers are validators");
-        let vote = Vote { kind: VoteKind::Precommit, height, round: certificate.round, value: Some(value), voter: *voter };
+        let vote =
+            Vote { kind: VoteKind::Precommit, height, round: certificate.round, value: Some(value), voter: *voter };
         key.verify(&vote.signed_bytes(&CHAIN), signature).expect("signatures fit");
     }
 }
@@ -296,7 +307,11 @@ pub(crate) fn network(identity: u8, peers: Vec<String>) -> Network {
 }
 
 /// Starts an engine for `ledger`.
-pub(crate) async fn start(config: Config, ledger: &Ledger, signer: Option<Arc<TestSigner>>) -> Result<Engine, EngineError> {
+pub(crate) async fn start(
+    config: Config,
+    ledger: &Ledger,
+    signer: Option<Arc<TestSigner>>,
+) -> Result<Engine, EngineError> {
     let signer = signer.map(|signer| signer as Arc<dyn VoteSigner>);
     Engine::start(config, ledger.clone(), signer, Arc::clone(&ledger.work)).await
 }

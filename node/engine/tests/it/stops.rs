@@ -29,13 +29,22 @@ async fn a_signer_with_another_key_than_it_says_stops_the_engine() {
         fn public_key(&self) -> writ_proto::key::PublicKey {
             self.1
         }
-        fn sign_vote(&self, vote: &writ_proto::certificate::Vote) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
+        fn sign_vote(
+            &self,
+            vote: &writ_proto::certificate::Vote,
+        ) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
             self.0.sign_vote(vote)
         }
-        fn sign_proposal(&self, proposal: &writ_proto::certificate::Proposal) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
+        fn sign_proposal(
+            &self,
+            proposal: &writ_proto::certificate::Proposal,
+        ) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
             self.0.sign_proposal(proposal)
         }
-        fn sign_peer_claim(&self, claim: &writ_engine::PeerClaim) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
+        fn sign_peer_claim(
+            &self,
+            claim: &writ_engine::PeerClaim,
+        ) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
             self.0.sign_peer_claim(claim)
         }
     }
@@ -43,10 +52,15 @@ async fn a_signer_with_another_key_than_it_says_stops_the_engine() {
     let ledger = Ledger::new(Some(1), validators([1]));
     let signer = std::sync::Arc::new(Wrong(TestSigner::new(2), crate::harness::secret(1).public()));
     let work = std::sync::Arc::clone(&ledger.work);
-    let mut engine = writ_engine::Engine::start(config("wrong", home.path(), None), ledger.clone(), Some(signer), work).await.unwrap();
+    let mut engine = writ_engine::Engine::start(config("wrong", home.path(), None), ledger.clone(), Some(signer), work)
+        .await
+        .unwrap();
     ledger.submit(1);
     let error = engine.stopped().await.expect_err("its signatures do not fit");
-    assert!(matches!(&error, EngineError::SignRefused(refusal) if refusal.what == "proposal of height 1, round 0"), "{error:?}");
+    assert!(
+        matches!(&error, EngineError::SignRefused(refusal) if refusal.what == "proposal of height 1, round 0"),
+        "{error:?}"
+    );
     assert_eq!(ledger.tip(), 0);
 }
 
@@ -143,14 +157,19 @@ async fn addresses_that_cannot_be_used_are_refused_with_their_text() {
     ] {
         let mut network = network(1, vec![peer.to_owned()]);
         network.listen = listen.to_owned();
-        let error = start(config("address", home.path(), Some(network)), &ledger, Some(TestSigner::new(1))).await.unwrap_err();
+        let error =
+            start(config("address", home.path(), Some(network)), &ledger, Some(TestSigner::new(1))).await.unwrap_err();
         let bad = if peer == "localhost" { peer } else { listen };
         assert!(matches!(&error, EngineError::Address { found, .. } if found == bad), "{case}: {error:?}");
     }
     let mut network = network(1, Vec::new());
     network.listen = format!("/ip4/127.0.0.1/tcp/{port}");
-    let error = start(config("taken", home.path(), Some(network)), &ledger, Some(TestSigner::new(1))).await.unwrap_err();
-    assert!(matches!(&error, EngineError::NotListening { address } if address.ends_with(&port.to_string())), "{error:?}");
+    let error =
+        start(config("taken", home.path(), Some(network)), &ledger, Some(TestSigner::new(1))).await.unwrap_err();
+    assert!(
+        matches!(&error, EngineError::NotListening { address } if address.ends_with(&port.to_string())),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use writ_proto::record::{Body as Says, Class, Effect, Revoke, Signed};
 
 use super::world::{World, access};
 
+/// Whether an entry fits a filter.
+type Keep = Box<dyn Fn(&Value) -> bool>;
+
 async fn page(world: &World, query: &str) -> (Vec<Value>, Option<String>) {
     let reply = world.get(&format!("/v1/entries?{query}")).await;
     assert_eq!(reply.status, 200, "{query}: {}", reply.text());
@@ -97,7 +100,7 @@ async fn filters_compare_what_is_stored() {
     assert!(all.is_sorted_by_key(|entry| entry["index"].as_u64()));
 
     let is = |member: &'static str, value: &'static str| move |entry: &Value| entry[member] == value;
-    let filters: [(&str, Box<dyn Fn(&Value) -> bool>); 13] = [
+    let filters: [(&str, Keep); 13] = [
         ("sub=alice", Box::new(is("sub", "alice"))),
         ("sub=user:alice", Box::new(is("sub", "alice"))),
         ("sub=user:*", Box::new(is("sub", "user:*"))),

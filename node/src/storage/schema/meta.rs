@@ -60,14 +60,8 @@ mod tests {
             time: LedgerTime::from_millis(1_800_000_000_000).unwrap(),
         };
         let bytes = tip_value(&tip);
-        let golden = [
-            "0700000000000000",
-            &"aa".repeat(32),
-            &"bb".repeat(32),
-            "0201000000000000",
-            "005c1a18a3010000",
-        ]
-        .concat();
+        let golden =
+            ["0700000000000000", &"aa".repeat(32), &"bb".repeat(32), "0201000000000000", "00505c18a3010000"].concat();
         assert_eq!(hex::encode(&bytes), golden);
         assert_eq!(read_tip(&bytes).unwrap(), tip);
         assert!(read_tip(&bytes[1..]).is_err());

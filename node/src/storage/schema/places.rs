@@ -47,8 +47,13 @@ mod tests {
     #[test]
     fn the_bytes_are_pinned() {
         assert_eq!(hex::encode(key(258)), "0000000000000102");
-        let place =
-            StoredPlace { index: 9, height: 3, outcome: Outcome::Rejected(Code::OutOfScope), authority: 2, keys: vec![1, 258] };
+        let place = StoredPlace {
+            index: 9,
+            height: 3,
+            outcome: Outcome::Rejected(Code::OutOfScope),
+            authority: 2,
+            keys: vec![1, 258],
+        };
         let bytes = value(&place);
         assert_eq!(hex::encode(&bytes), "03000000000000000a000200000002000000000000000100000002010000");
         assert_eq!(read(9, &bytes).unwrap(), place);

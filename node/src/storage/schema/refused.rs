@@ -47,8 +47,8 @@ pub(crate) fn value(sequence: u64, refusal: &Refusal) -> Vec<u8> {
 /// The sequence and the refusal.
 pub(crate) fn read(id: &RecordId, bytes: &[u8]) -> Result<(u64, StoredRefusal), StoreError> {
     let Entry { sequence, code, field, detail } = decode::<_, { DETAIL_BYTES_MAX + 256 }>(Table::Refused, id, bytes)?;
-    let code = Code::from_number(code)
-        .ok_or_else(|| damaged(Table::Refused, id, format!("code {code} is not known")))?;
+    let code =
+        Code::from_number(code).ok_or_else(|| damaged(Table::Refused, id, format!("code {code} is not known")))?;
     Ok((sequence, StoredRefusal { code, field, detail }))
 }
 

@@ -47,8 +47,7 @@ pub(crate) fn value(undecided: &Undecided) -> Vec<u8> {
 }
 
 pub(crate) fn read(key: &Digest, bytes: &[u8]) -> Result<Undecided, StoreError> {
-    let Proposal { round, valid_round, proposer, bytes } =
-        decode::<_, VALUE_BYTES_MAX>(Table::Undecided, key, bytes)?;
+    let Proposal { round, valid_round, proposer, bytes } = decode::<_, VALUE_BYTES_MAX>(Table::Undecided, key, bytes)?;
     Ok(Undecided { round, valid_round, proposer, bytes: bytes.0 })
 }
 

@@ -46,7 +46,8 @@ fn after_a_failed_write_there_is_no_other_and_nothing_of_it_stays() {
     let store = with_genesis(&disk, &sample);
     commit_all(&*store, &mut sample, &[2]);
     let (block, changes) = sample.next(2);
-    let undecided = Undecided { round: 0, valid_round: None, proposer: writ_proto::key::KeyId([9; 32]), bytes: vec![1] };
+    let undecided =
+        Undecided { round: 0, valid_round: None, proposer: writ_proto::key::KeyId([9; 32]), bytes: vec![1] };
     let before = disk.image();
     disk.fail_after(0);
     assert!(matches!(store.commit(&block, &changes), Err(StoreError::Database { .. })));
@@ -121,7 +122,7 @@ fn an_altered_leaf_block_tip_or_genesis_is_seen() {
             flips += 1;
             match damaged.open(&sample.chain()).and_then(|store| answers(&*store)) {
                 Err(_) => {}
-                Ok(now) => assert_eq!(now, said, "{table:?} {} byte {at}", hex::encode(key)),
+                Ok(now) => assert!(now == said, "{table:?} {} byte {at}", hex::encode(key)),
             }
         }
     }
@@ -205,7 +206,7 @@ enum After {
     /// Nothing came of it.
     Same,
     /// The database does not open.
-    Refused(#[expect(dead_code, reason = "for the reader of a failure")] StoreError),
+    Refused(StoreError),
     /// It opens, and the guard sees that it is not what it was.
     Seen(Standing),
     /// It opens, and reading what is damaged is an error.
@@ -274,7 +275,7 @@ fn a_database_that_is_gone_older_or_without_its_log_file_is_seen() {
 
 #[test]
 fn a_flipped_bit_or_a_missing_file_never_changes_an_answer() {
-    const FLIPS_PER_FILE: u64 = 9;
+    const FLIPS_PER_FILE: u64 = 5;
     let home = Home::new();
     let (mut harmed, mut noticed) = (0, 0);
     for (name, len) in home.files() {

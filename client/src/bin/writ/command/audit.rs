@@ -44,7 +44,10 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     let chain = pin.or(context.chain().copied());
     if chain.is_none() {
         let whose = if options.file.is_some() { "the file's" } else { "the nodes'" };
-        context.say("note:", &format!("{whose} own genesis is believed; `--genesis FILE` or `--chain ID` pins the one you trust"));
+        context.say(
+            "note:",
+            &format!("{whose} own genesis is believed; `--genesis FILE` or `--chain ID` pins the one you trust"),
+        );
     }
     let mut listed = Vec::new();
     let mut list = |block: &BlockReport| {
@@ -95,7 +98,8 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 /// A failure for a chain that is not good.
 pub(super) fn of_error(error: &AuditError) -> Failure {
     match error {
-        AuditError::Finding(_) | AuditError::Fork { .. } => Failure::failed(format!("the chain is not good: {error}")).code("bad_chain"),
+        AuditError::Finding(_) => Failure::failed(format!("the chain is not good: {error}")).code("bad_chain"),
+        AuditError::Served { .. } | AuditError::Fork { .. } => Failure::of(error).code("bad_chain"),
         other => Failure::of(other),
     }
 }
@@ -104,8 +108,8 @@ fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
     let shown = path.display();
     let bytes = fs::read(path).map_err(|error| Failure::failed(format!("cannot read `{shown}`: {error}")))?;
     let genesis = if bytes.trim_ascii_start().starts_with(b"{") {
-        let genesis: Genesis =
-            serde_json::from_slice(&bytes).map_err(|error| Failure::failed(format!("`{shown}` is no genesis: {error}")))?;
+        let genesis: Genesis = serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::failed(format!("`{shown}` is no genesis: {error}")))?;
         genesis.check().map(|()| genesis)
     } else {
         Genesis::decode(&bytes)
@@ -148,7 +152,8 @@ fn good_words(report: &Report, nodes: &[Agreeing], style: Style, now: LedgerTime
 
 fn good_json(report: &Report, nodes: &[Agreeing], listed: &[BlockReport]) -> Value {
     let (end, totals) = (&report.end, &report.totals);
-    let nodes: Vec<Value> = nodes.iter().map(|Agreeing { node, height }| json!({ "node": node, "height": height })).collect();
+    let nodes: Vec<Value> =
+        nodes.iter().map(|Agreeing { node, height }| json!({ "node": node, "height": height })).collect();
     let mut said = json!({
         "verdict": "good", "chain": report.chain, "name": report.name, "height": end.height, "time": report.time,
         "log_size": end.log_size, "log_root": to_base64(&end.log_root.0), "commit_leaf": end.commit_leaf,
@@ -175,15 +180,12 @@ fn bad(error: &AuditError, listed: &[BlockReport], context: &Context) -> Result<
 
 fn bad_words(error: &AuditError) -> Vec<(&'static str, String)> {
     match error {
-        AuditError::Finding(Finding { height, part, code, offset, detail }) => {
-            let mut pairs = Vec::new();
-            pairs.extend(height.map(|height| ("block", height.to_string())));
-            pairs.push(("part", part.to_string()));
-            pairs.extend(offset.map(|offset| ("at byte", offset.to_string())));
-            pairs.extend(code.map(|code| ("code", code.to_string())));
-            pairs.push(("found", clean(detail)));
+        AuditError::Served { node, finding } => {
+            let mut pairs = finding_words(finding);
+            pairs.push(("node", clean(node)));
             pairs
         }
+        AuditError::Finding(finding) => finding_words(finding),
         AuditError::Fork { node, height, found, expected } => vec![
             ("block", height.to_string()),
             ("node", clean(node)),
@@ -194,24 +196,43 @@ fn bad_words(error: &AuditError) -> Vec<(&'static str, String)> {
     }
 }
 
+fn finding_words(finding: &Finding) -> Vec<(&'static str, String)> {
+    let Finding { height, part, code, offset, detail } = finding;
+    let mut pairs = Vec::new();
+    pairs.extend(height.map(|height| ("block", height.to_string())));
+    pairs.push(("part", part.to_string()));
+    pairs.extend(offset.map(|offset| ("at byte", offset.to_string())));
+    pairs.extend(code.map(|code| ("code", code.to_string())));
+    pairs.push(("found", clean(detail)));
+    pairs
+}
+
 fn bad_json(error: &AuditError) -> Value {
     match error {
-        AuditError::Finding(Finding { height, part, code, offset, detail }) => {
-            let (record, member) = match part {
-                Part::Record(at) => (Some(*at), None),
-                Part::Header(member) => (None, Some(*member)),
-                _ => (None, None),
-            };
-            json!({
-                "verdict": "bad", "height": height, "part": part.as_str(), "record": record, "member": member,
-                "code": code, "offset": offset, "detail": detail,
-            })
+        AuditError::Finding(finding) => finding_json(finding),
+        AuditError::Served { node, finding } => {
+            let mut said = finding_json(finding);
+            said["node"] = json!(node);
+            said
         }
         AuditError::Fork { node, height, found, expected } => {
             json!({ "verdict": "bad", "height": height, "part": "fork", "node": node, "found": found, "expected": expected })
         }
         other => json!({ "verdict": "bad", "detail": other.to_string() }),
     }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let Finding { height, part, code, offset, detail } = finding;
+    let (record, member) = match part {
+        Part::Record(at) => (Some(*at), None),
+        Part::Header(member) => (None, Some(*member)),
+        _ => (None, None),
+    };
+    json!({
+        "verdict": "bad", "height": height, "part": part.as_str(), "record": record, "member": member,
+        "code": code, "offset": offset, "detail": detail,
+    })
 }
 
 fn block_words(block: &BlockReport) -> String {

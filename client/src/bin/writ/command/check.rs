@@ -4,13 +4,16 @@ use clap::Args;
 use serde_json::{Map, Value};
 use writ_client::client::Question;
 use writ_proto::api::{CheckAnswer, Explanation, question_of};
+use writ_proto::name::ActionPattern;
 use writ_proto::record::Effect;
 use writ_proto::time::LedgerTime;
 
 use crate::args::About;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::{Cell, Style, Table, beside, clean, fields, holds, print, print_line, sentence, short};
+use crate::output::{
+    Cell, Style, Table, action, beside, clean, entry_fields, fields, holds, print, print_line, sentence, short,
+};
 
 /// What to ask.
 #[derive(Debug, Args)]
@@ -83,7 +86,10 @@ fn words(answer: &CheckAnswer, question: &Question, explain: bool, style: Style,
     let mut text = style.verdict(granted, answer.decision.as_str()) + "\n";
     let mut pairs = vec![("because", because(answer, question, now)), ("asked", asked(answer, question, now))];
     if let Some(valid_until) = answer.valid_until {
-        pairs.push(("may change", format!("{}, by time alone; before that, by new entries only", beside(valid_until, now))));
+        pairs.push((
+            "may change",
+            format!("{}, by time alone; before that, by new entries only", beside(valid_until, now)),
+        ));
     }
     if answer.pending {
         pairs.push(("pending", "this rests on a record that is not in the log yet".into()));
@@ -107,9 +113,11 @@ fn words(answer: &CheckAnswer, question: &Question, explain: bool, style: Style,
 
 /// Why, in plain words, one reason a line.
 fn because(answer: &CheckAnswer, question: &Question, now: LedgerTime) -> String {
-    let what = question.act.as_deref().map_or("every action".into(), |act| format!("`{}`", clean(act)));
+    let what = action(question.act.as_deref().unwrap_or(ActionPattern::ANY));
     let mut lines = match answer.why.as_str() {
-        "no_match" => vec![format!("no entry in force grants {} {what} on {}", clean(&question.sub), clean(&question.obj))],
+        "no_match" => {
+            vec![format!("no entry in force grants {} {what} on {}", clean(&question.sub), clean(&question.obj))]
+        }
         "indeterminate" => vec!["a condition cannot be evaluated; in doubt it is denied".into()],
         _ => Vec::new(),
     };
@@ -148,7 +156,7 @@ fn at_length(explanation: &Explanation, style: Style, now: LedgerTime) -> String
     }
     for entry in &explanation.entries {
         text.push('\n');
-        text.push_str(&crate::output::entry_lines(style, entry, now));
+        text.push_str(&fields(style, &entry_fields(style, entry, now)));
     }
     text
 }

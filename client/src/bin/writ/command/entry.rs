@@ -6,7 +6,7 @@ use writ_proto::api::{Receipt, RecordStatus};
 use super::find;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::{clean, entry_lines, fields, print, print_line};
+use crate::output::{clean, entry_fields, fields, print, print_line};
 
 /// Which record.
 #[derive(Debug, Args)]
@@ -24,10 +24,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
         return Ok(Exit::Done);
     }
     let style = context.out();
-    if let Some(entry) = &receipt.entry {
-        print(&entry_lines(style, entry, context.now()))?;
-    }
-    print(&fields(style, &standing(&receipt)))?;
+    let mut pairs = receipt.entry.as_ref().map_or_else(Vec::new, |entry| entry_fields(style, entry, context.now()));
+    pairs.extend(standing(&receipt));
+    print(&fields(style, &pairs))?;
     Ok(Exit::Done)
 }
 
@@ -41,7 +40,9 @@ fn standing(receipt: &Receipt) -> Vec<(&'static str, String)> {
     let mut pairs = vec![("status", status.to_owned())];
     if receipt.entry.is_none() {
         pairs.push(("id", receipt.id.to_string()));
-        pairs.extend(receipt.place.as_ref().map(|place| ("place", format!("index {}, height {}", place.index, place.height))));
+        pairs.extend(
+            receipt.place.as_ref().map(|place| ("place", format!("index {}, height {}", place.index, place.height))),
+        );
     }
     if let Some(code) = &receipt.code {
         let detail = receipt.detail.as_deref().unwrap_or_default();
@@ -49,7 +50,10 @@ fn standing(receipt: &Receipt) -> Vec<(&'static str, String)> {
     }
     if let Some(place) = &receipt.place {
         pairs.push(("position", clean(&place.position)));
-        pairs.push(("proof", format!("checked: it leads to the root of {} leaves, {}", place.log_size, clean(&place.log_root))));
+        pairs.push((
+            "proof",
+            format!("checked: it leads to the root of {} leaves, {}", place.log_size, clean(&place.log_root)),
+        ));
     }
     pairs
 }

@@ -33,7 +33,10 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     };
     let end = &report.end;
     let to = options.out.as_ref().map_or("standard output".into(), |path| format!("`{}`", path.display()));
-    let words = format!("{} blocks with {} records, {} leaves, verified, to {to}", report.totals.blocks, report.totals.records, end.log_size);
+    let words = format!(
+        "{} blocks with {} records, {} leaves, verified, to {to}",
+        report.totals.blocks, report.totals.records, end.log_size
+    );
     if context.json() && options.out.is_some() {
         let said = json!({
             "chain": report.chain, "height": end.height, "log_size": end.log_size, "log_root": to_base64(&end.log_root.0),
@@ -62,7 +65,8 @@ fn to_file(path: &Path, context: &Context) -> Result<Report, Failure> {
 }
 
 fn write_draft(draft: &Path, context: &Context) -> Result<Report, Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).open(draft).map_err(|error| cannot_write(draft, &error))?;
+    let file =
+        OpenOptions::new().write(true).create_new(true).open(draft).map_err(|error| cannot_write(draft, &error))?;
     let mut out = BufWriter::new(file);
     let report = write(&mut out, context)?;
     let durable = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());

@@ -23,7 +23,9 @@ pub(super) fn id_of(
     }
     let digits = typed.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if !digits || !(DIGITS_MIN..64).contains(&typed.len()) {
-        let detail = format!("`{typed}` is no id of a record: expected 64 lower-case hexadecimal digits, or at least the first {DIGITS_MIN}");
+        let detail = format!(
+            "`{typed}` is no id of a record: expected 64 lower-case hexadecimal digits, or at least the first {DIGITS_MIN}"
+        );
         return Err(Failure::misused(detail).hint("`writ log` lists entries with their ids"));
     }
     context.say("looking:", &format!("for the entry whose id starts with {typed}"));
@@ -41,7 +43,9 @@ pub(super) fn id_of(
         }
         if let Some(other) = found {
             let detail = format!("several ids start with {typed}: {other} and {id}");
-            return Err(Failure::failed(detail).code("ambiguous").hint(format!("type more than {SHORT_DIGITS} digits")));
+            return Err(Failure::failed(detail)
+                .code("ambiguous")
+                .hint(format!("type more than {SHORT_DIGITS} digits")));
         }
         found = Some(id);
     }

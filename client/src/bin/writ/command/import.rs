@@ -38,7 +38,8 @@ taken away twice. Rows may be added to it, and those that were refused may be co
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
     let file = &options.file;
-    let bytes = fs::read(file).map_err(|error| Failure::failed(format!("cannot read `{}`: {error}", file.display())))?;
+    let bytes =
+        fs::read(file).map_err(|error| Failure::failed(format!("cannot read `{}`: {error}", file.display())))?;
     let format = match options.format.as_deref() {
         Some("csv") => Format::Csv,
         Some(_) => Format::JsonLines,
@@ -48,7 +49,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     let author = context.author(&client)?;
     let rows = read(&bytes, format, author.authority()).map_err(|fault| {
         let failure = Failure::of(&fault).code("bad_file").about(&format!("`{}`", file.display()));
-        failure.hint("the first line of CSV names the columns, as in `sub,obj,act,access`; `--format jsonl` reads JSON lines")
+        failure.hint(
+            "the first line of CSV names the columns, as in `sub,obj,act,access`; `--format jsonl` reads JSON lines",
+        )
     })?;
     drop(bytes);
     let path = options.journal.clone().unwrap_or_else(|| path_of(file));
@@ -109,7 +112,9 @@ fn of_journal(error: &JournalError) -> Failure {
         JournalError::OtherChain { .. } | JournalError::OtherAuthority { .. } => {
             "`--journal PATH` keeps another journal for another chain or authority"
         }
-        JournalError::Foreign { .. } => "`--journal PATH` names another place for the journal",
+        JournalError::Foreign { .. } | JournalError::Io { .. } => {
+            "`--journal PATH` names another place for the journal"
+        }
         _ => "the journal knows what relative times and withdrawals were resolved to; restore it rather than delete it",
     };
     Failure::of(error).code("journal").hint(hint)

@@ -60,7 +60,9 @@ fn effect_of(client: &Client, target: RecordId) -> Result<Option<Effect>, Failur
         Body::Access(access) => Ok(Some(access.effect)),
         other => {
             let kind = other.kind().as_str();
-            Err(Failure::misused(format!("record {target} is of kind `{kind}`, only grants and denials can be revoked")))
+            Err(Failure::misused(format!(
+                "record {target} is of kind `{kind}`, only grants and denials can be revoked"
+            )))
         }
     }
 }

@@ -3,14 +3,16 @@
 use clap::Args;
 use writ_client::when::Span;
 use writ_proto::api::Tuple;
+use writ_proto::name::ActionPattern;
 use writ_proto::record::{Body, Effect};
 use writ_proto::refusal::Refusal;
+use writ_proto::time::LedgerTime;
 
 use super::submit;
 use crate::args::About;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::{beside, clean};
+use crate::output::{Said, beside, sentence};
 
 /// What to state.
 #[derive(Debug, Args)]
@@ -42,7 +44,8 @@ pub(super) fn run(options: Options, effect: Effect, context: &Context) -> Result
     let from = from.map(|text| context.time("from", &text)).transpose()?;
     let mut until = until.map(|text| context.time("until", &text)).transpose()?;
     if let Some(text) = for_ {
-        let span: Span = text.strip_prefix('+').unwrap_or(&text).parse().map_err(|error| Failure::of_option("for", error))?;
+        let span: Span =
+            text.strip_prefix('+').unwrap_or(&text).parse().map_err(|error| Failure::of_option("for", error))?;
         let end = from.unwrap_or(now).checked_add_millis(span.0);
         until = Some(end.ok_or_else(|| Failure::of_option("for", "that leads beyond the year 9999"))?);
     }
@@ -63,11 +66,17 @@ pub(super) fn run(options: Options, effect: Effect, context: &Context) -> Result
     }
     let client = context.client()?;
     let author = context.author(&client)?;
-    let verb = if effect == Effect::Grant { "grants" } else { "denies" };
-    let what = tuple.act.as_deref().map_or("every action".into(), |act| format!("`{}`", clean(act)));
-    let until = access.exp.map_or(String::new(), |exp| format!(", until {}", beside(exp, now)));
-    let from = access.iss.map_or(String::new(), |iss| format!(", from {}", beside(iss, now)));
-    let words = format!("{} {verb} {} {what} on {}{from}{until}", author.authority(), clean(&tuple.sub), clean(&tuple.obj));
+    let said = Said {
+        authority: author.authority(),
+        access: effect,
+        sub: &tuple.sub,
+        act: tuple.act.as_deref().unwrap_or(ActionPattern::ANY),
+        obj: &tuple.obj,
+    };
+    let bound = |word: &str, time: Option<LedgerTime>| {
+        time.map_or(String::new(), |time| format!(", {word} {}", beside(time, now)))
+    };
+    let words = sentence(said) + &bound("from", access.iss) + &bound("until", access.exp);
     submit::append(Body::Access(access), &author, &client, &words, &submit, context)
 }
 

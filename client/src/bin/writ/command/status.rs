@@ -21,8 +21,10 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
 }
 
 fn words(status: &Status, style: Style, now: LedgerTime) -> String {
-    let caught_up = if status.caught_up { style.green("caught up") } else { style.red("catching up, and does not answer yet") };
-    let dev = if status.dev_authority { style.yellow("trusted: for trying things out only") } else { "not trusted".into() };
+    let caught_up =
+        if status.caught_up { style.green("caught up") } else { style.red("catching up, and does not answer yet") };
+    let dev =
+        if status.dev_authority { style.yellow("trusted: for trying things out only") } else { "not trusted".into() };
     let pairs = [
         ("chain", format!("{} ({})", status.chain, clean(&status.name))),
         ("node", format!("{}, {caught_up}, version {}", clean(&status.role), clean(&status.version))),

@@ -27,7 +27,7 @@ pub(super) fn append(
     options: &Options,
     context: &Context,
 ) -> Result<Exit, Failure> {
-    let nonce = random_nonce().map_err(|error| Failure::failed(format!("the machine gives no randomness: {error}")))?;
+    let nonce = random_nonce().map_err(|error| Failure::of(&error))?;
     let record = author.sign(nonce, body, writ_client::clock::now())?;
     let receipt = client.submit(&record, if options.no_wait { Wait::Seen } else { Wait::Committed })?;
     if context.json() {
@@ -50,9 +50,12 @@ fn conclude(receipt: &Receipt, words: &str, no_wait: bool, context: &Context) ->
             context.say("sent:", &format!("{words}; `writ entry {id}` tells what becomes of it"));
             Ok(Exit::Done)
         }
-        (RecordStatus::Pending, _) => Err(Failure::failed(format!("record {id} is not in the log yet"))
-            .code("pending")
-            .hint(format!("nothing is lost: the node keeps it, and `writ entry {}` tells what becomes of it", receipt.id))),
+        (RecordStatus::Pending, _) => {
+            Err(Failure::failed(format!("record {id} is not in the log yet")).code("pending").hint(format!(
+                "nothing is lost: the node keeps it, and `writ entry {}` tells what becomes of it",
+                receipt.id
+            )))
+        }
         _ => {
             let code = receipt.code.as_deref().unwrap_or("rejected");
             let detail = receipt.detail.as_deref().unwrap_or("no reason is given");

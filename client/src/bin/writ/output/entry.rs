@@ -1,11 +1,11 @@
 //! Entries in words.
 
 use writ_proto::api::Entry;
-use writ_proto::name::ActionPattern;
-use writ_proto::record::Effect;
+use writ_proto::name::{Action, ActionPattern};
+use writ_proto::record::{AuthorityName, Effect};
 use writ_proto::time::LedgerTime;
 
-use super::{Style, ago, beside, clean, fields};
+use super::{Style, ago, beside, clean};
 
 /// Since when and until when an entry holds, as it looks now.
 pub(crate) fn holds(entry: &Entry, now: LedgerTime) -> String {
@@ -30,24 +30,42 @@ pub(crate) fn holds(entry: &Entry, now: LedgerTime) -> String {
     }
 }
 
-/// An entry as a sentence: `org1 grants every action on file.dat to 1234-org2`.
-pub(crate) fn sentence(entry: &Entry) -> String {
-    let [sub, obj] = [&entry.sub, &entry.obj].map(|name| clean(name));
-    let who = &entry.issuing_auth;
-    let verb = if entry.access == Effect::Grant { "grants" } else { "denies" };
-    if entry.act == "member" {
-        let verb = if entry.access == Effect::Grant { "makes" } else { "denies" };
-        return match entry.access {
-            Effect::Grant => format!("{who} {verb} {sub} a member of {obj}"),
-            Effect::Deny => format!("{who} {verb} {sub} membership of {obj}"),
-        };
-    }
-    let what = if entry.act == ActionPattern::ANY { "every action".into() } else { format!("`{}`", clean(&entry.act)) };
-    format!("{who} {verb} {sub} {what} on {obj}")
+/// What an entry says: who says what of whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'a> {
+    pub(crate) authority: &'a AuthorityName,
+    pub(crate) access: Effect,
+    pub(crate) sub: &'a str,
+    pub(crate) act: &'a str,
+    pub(crate) obj: &'a str,
 }
 
-/// Everything that there is to say of an entry.
-pub(crate) fn entry_lines(style: Style, entry: &Entry, now: LedgerTime) -> String {
+impl<'a> From<&'a Entry> for Said<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let Entry { issuing_auth: authority, access, sub, act, obj, .. } = entry;
+        Self { authority, access: *access, sub, act, obj }
+    }
+}
+
+/// It as a sentence: `org1 grants 1234-org2 every action on file.dat`.
+pub(crate) fn sentence<'a>(said: impl Into<Said<'a>>) -> String {
+    let Said { authority, access, sub, act, obj } = said.into();
+    let [sub, obj] = [sub, obj].map(clean);
+    match (access, act) {
+        (Effect::Grant, Action::MEMBER) => format!("{authority} makes {sub} a member of {obj}"),
+        (Effect::Deny, Action::MEMBER) => format!("{authority} denies {sub} the membership of {obj}"),
+        (Effect::Grant, _) => format!("{authority} grants {sub} {} on {obj}", action(act)),
+        (Effect::Deny, _) => format!("{authority} denies {sub} {} on {obj}", action(act)),
+    }
+}
+
+/// An action in a sentence.
+pub(crate) fn action(act: &str) -> String {
+    if act == ActionPattern::ANY { "every action".into() } else { format!("`{}`", clean(act)) }
+}
+
+/// Everything that there is to say of an entry, for [`super::fields`].
+pub(crate) fn entry_fields(style: Style, entry: &Entry, now: LedgerTime) -> Vec<(&'static str, String)> {
     let mut pairs = vec![
         ("sub", clean(&entry.sub)),
         ("obj", clean(&entry.obj)),
@@ -56,8 +74,8 @@ pub(crate) fn entry_lines(style: Style, entry: &Entry, now: LedgerTime) -> Strin
         ("holds", holds(entry, now)),
     ];
     let time = |time: Option<LedgerTime>, none: &str| time.map_or_else(|| none.to_owned(), |time| beside(time, now));
-    pairs.push(("iss", time(entry.iss, "- (from when it was added)")));
-    pairs.push(("exp", time(entry.exp, "- (until revoked)")));
+    pairs.push(("iss", time(entry.iss, "none: from when it was added")));
+    pairs.push(("exp", time(entry.exp, "none: until revoked")));
     pairs.push(("issuingAuth", entry.issuing_auth.to_string()));
     pairs.push(("added", beside(entry.added, now)));
     for (name, text) in [("ref", &entry.reference), ("cond", &entry.cond)] {
@@ -68,5 +86,5 @@ pub(crate) fn entry_lines(style: Style, entry: &Entry, now: LedgerTime) -> Strin
     }
     pairs.push(("id", entry.id.to_string()));
     pairs.push(("place", format!("index {}, height {}", entry.index, entry.height)));
-    fields(style, &pairs)
+    pairs
 }

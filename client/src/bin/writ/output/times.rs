@@ -20,13 +20,14 @@ const UNITS: [(u64, u64, &str, &str); 6] = [
     (SECOND, SECOND, "s", "s"),
 ];
 
-/// `in 3 h`, `2 days ago`, `now`.
+/// `in 3 h`, `2 days ago`, `just now`.
 pub(crate) fn ago(time: LedgerTime, now: LedgerTime) -> String {
     let distance = time.millis_since(now).max(now.millis_since(time));
     let Some((_, unit, one, many)) = UNITS.iter().find(|(least, ..)| distance >= *least) else {
-        return "now".into();
+        return "just now".into();
     };
-    let count = distance / unit;
+    // To the nearest one: what was asked for eight hours reads as that, a moment later too.
+    let count = (distance + unit / 2) / unit;
     let word = if count == 1 { one } else { many };
     if time > now { format!("in {count} {word}") } else { format!("{count} {word} ago") }
 }
