@@ -77,6 +77,10 @@ fn what_was_acknowledged_survives_kill_9() {
         if random.percent(30) {
             assert_sound(&world.home());
         }
+        if random.percent(20) {
+            // Once more, in the middle of recovery.
+            node.crash_while_starting(Duration::from_millis(random.below(150)));
+        }
         node.start_again();
         let mut memory = memory.lock().expect("no writer has panicked");
         judge(&node, &mut follower, &mut memory, &mut random);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use writ_proto::api::RecordStatus;
+use writ_proto::api::{BatchAnswer, BatchResult, RecordStatus};
 use writ_proto::record::{Effect, Signed};
 use writ_tests::node::{Node, assert_sound, fsck};
 use writ_tests::process::command;
@@ -186,4 +186,80 @@ fn a_submission_that_nobody_waits_for_is_settled_all_the_same() {
         assert!(again.duplicate);
         assert_eq!(again.place.map(|place| place.index), settled.place.map(|place| place.index));
     }
+}
+
+#[test]
+fn a_full_pool_says_so_and_drops_nothing_that_it_took() {
+    let world = World::new(&["org1"]);
+    configure(&world, "records_max", "5");
+    let node = world.run();
+    let issuer = world.issuer("org1");
+    let (mut taken, mut overloaded) = (Vec::new(), 0);
+    for round in 0..3 {
+        let records: Vec<Signed> =
+            (0..50).map(|at| issuer.grant(&format!("u{round}-{at}"), "read", "file:x")).collect();
+        let answer = node.http().try_submit_batch(&records, "wait=none").expect("an answer");
+        assert!(matches!(answer.status, 200 | 202 | 429), "{}", answer.text());
+        if answer.status == 429 {
+            assert_eq!(answer.problem().map(|problem| problem.code), Ok("overloaded".to_owned()));
+            overloaded += records.len();
+            continue;
+        }
+        let batch: BatchAnswer = answer.json();
+        assert_eq!(batch.results.len(), records.len());
+        for (record, result) in records.iter().zip(batch.results) {
+            match result {
+                BatchResult::Receipt(receipt) => {
+                    assert_eq!(receipt.id, record.id());
+                    taken.push(record.id());
+                }
+                BatchResult::Problem(problem) => {
+                    assert_eq!((problem.status, problem.code.as_str()), (429, "overloaded"), "{problem:?}");
+                    overloaded += 1;
+                }
+            }
+        }
+    }
+    assert!(taken.len() >= 5 && overloaded > 0, "{} taken, {overloaded} too many", taken.len());
+    wait::until("the pool to empty", || (node.http().status().pending == 0).then_some(()));
+    let listed = node.http().entries("");
+    assert_eq!(listed.len(), taken.len(), "what was taken is there, and nothing else");
+    assert!(taken.iter().all(|id| listed.iter().any(|entry| entry.id == *id)));
+}
+
+#[test]
+fn a_node_whose_disk_is_nearly_full_takes_nothing_and_goes_on_answering() {
+    let world = World::new(&["org1"]);
+    let issuer = world.issuer("org1");
+    let mut node = world.run();
+    node.http().submit(&issuer.grant("alice", "read", "file:x"));
+    assert!(node.stop().success());
+    drop(node);
+    configure(&world, "free_bytes_min", "1000000000000000000");
+    let node = Node::start_unready(&world.home()).expect("it starts");
+    wait::until("the node to see its disk", || {
+        let answer =
+            node.http().try_submit(&issuer.deny("bob", "read", "file:x"), "wait=committed").expect("an answer");
+        (answer.status == 503).then(|| {
+            assert_eq!(answer.problem().map(|problem| problem.code), Ok("read_only".to_owned()));
+        })
+    });
+    assert!(!node.is_ready());
+    assert_eq!(node.http().check("sub=alice&obj=file:x&act=read").decision, Effect::Grant);
+    // What it has it still knows.
+    let known = node.http().entries("&sub=alice").remove(0).id;
+    assert_eq!(node.http().record(&known).status, RecordStatus::Committed);
+}
+
+/// Changes one member of the node's configuration.
+fn configure(world: &World, member: &str, value: &str) {
+    let file = world.home().join("writ.toml");
+    let text = std::fs::read_to_string(&file).expect("a home has its configuration");
+    let line = |line: &str| match line.split_once(" = ") {
+        Some((name, _)) if name == member => format!("{member} = {value}"),
+        _ => line.to_owned(),
+    };
+    let changed: Vec<String> = text.lines().map(line).collect();
+    assert_ne!(changed.join("\n"), text.trim_end(), "`{member}` stands in the configuration");
+    std::fs::write(&file, changed.join("\n")).expect("a temporary folder can be written to");
 }

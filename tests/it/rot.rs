@@ -48,7 +48,7 @@ fn an_older_database_is_not_taken_for_the_truth() {
     files::remove(&db);
     assert_no_answer(&world.home(), "no database");
 
-    files::copy(&new, &db);
+    files::replace(&new, &db);
     let mut node = world.run();
     assert_eq!(node.http().check(QUESTION).decision, Effect::Deny, "the right database answers again");
     assert!(node.stop().success());

@@ -59,8 +59,11 @@ impl Federation {
     /// Runs `writ` against the node, signing as `authority`; gives the record's id.
     fn sign(&self, authority: &str, arguments: &[&str]) -> RecordId {
         let said = self.try_sign(authority, arguments).expect(0);
-        let id = said.json()["id"].as_str().map(str::to_owned);
-        id.unwrap_or_else(|| panic!("no id in {}", said.out)).parse().expect("an id")
+        let told: Receipt = serde_json::from_value(said.json()).expect("a receipt");
+        let (signed, served) = self.served(&told.id);
+        assert_included(&signed, told.place.as_ref().expect("it is committed"));
+        assert_eq!(served.place, told.place, "a record has one receipt, whenever it is asked for");
+        told.id
     }
 
     fn try_sign(&self, authority: &str, arguments: &[&str]) -> Said {

@@ -16,9 +16,11 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Puts a copy of `from` in the place of `to`.
+/// Puts a copy of `from` in the place of `to`, whether that is there or not.
 pub fn replace(from: &Path, to: &Path) {
-    remove(to);
+    if to.exists() {
+        remove(to);
+    }
     copy(from, to);
 }
 

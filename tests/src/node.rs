@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::http::Http;
 use crate::process::{Process, command, tail};
 use crate::programs;
-use crate::wait::{self, LONG};
+use crate::wait::LONG;
 
 /// A node: a process, and how to speak to it.
 #[derive(Debug)]
@@ -119,9 +119,14 @@ impl Node {
         *self = again.unwrap_or_else(|refused| panic!("the node does not start again: {refused:?}"));
     }
 
-    /// Waits until the chain is at least so high.
-    pub fn wait_for_height(&self, height: u64) {
-        wait::until(&format!("height {height}"), || (self.http.status().height >= height).then_some(()));
+    /// Starts the same again (after [`Node::kill`]), and kills it `after` so long, perhaps before it is up.
+    pub fn crash_while_starting(&mut self, after: Duration) {
+        self.process.kill();
+        let mut command = command(&programs::writ_node(), &self.arguments);
+        command.stdout(Stdio::null());
+        self.process = Process::start(command, &self.log);
+        std::thread::sleep(after);
+        self.process.kill();
     }
 
     /// What it said on stderr, from all its starts.

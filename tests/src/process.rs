@@ -63,19 +63,10 @@ impl Process {
 
     /// SIGTERM: asks it to stop.
     pub fn ask_to_stop(&self) {
-        self.signal("TERM");
-    }
-
-    /// SIGSTOP: holds it where it is.
-    pub fn pause(&self) {
-        self.signal("STOP");
-    }
-
-    fn signal(&self, signal: &str) {
         let id = self.child.id();
         // The shell has `kill` built in, so no further program is needed.
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {id}")).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{signal} to process {id}");
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send SIGTERM to process {id}");
     }
 
     /// What it has said on stderr so far.

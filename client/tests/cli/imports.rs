@@ -152,7 +152,6 @@ fn ten_years_of_history_end_as_they_are_known_to_end() {
     let summary = world.sign("registry", &["import", &file, "--json"]).expect(0).json();
     assert_eq!(summary["rows"], 8019);
     assert_eq!(summary["refused"], 0);
-    println!("{} blocks", world.node.log_size());
     let mut standing: BTreeMap<(String, String), usize> = BTreeMap::new();
     for entry in world.node.entries() {
         assert_eq!(entry.access, Effect::Grant);

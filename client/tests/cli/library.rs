@@ -1,16 +1,20 @@
 //! The library against nodes that stumble.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use writ_client::append::{AppendError, Appender};
 use writ_client::author::{Author, random_nonce};
 use writ_client::client::{Client, Filter, Question, Wait};
 use writ_client::import::Ledger as _;
+use writ_client::import::plan::Target;
+use writ_client::import::rows::Key;
 use writ_client::import::run::Settled;
 use writ_client::verify::View;
 use writ_client::{ClientError, clock};
 use writ_proto::api::{RecordStatus, Tuple, digest_from_base64};
-use writ_proto::record::{Body, Nonce};
+use writ_proto::name::{Pattern, Side};
+use writ_proto::record::{Access, Body, Effect, Nonce, RecordId, Revoke};
 
 use crate::node::{Faults, Node, key};
 
@@ -132,4 +136,66 @@ fn a_question_is_answered() {
     assert_eq!(client.check(&question).unwrap().why, "grant");
     let error = client.check(&Question { sub: "*".into(), ..question }).unwrap_err();
     assert_eq!(error.code(), Some("bad_request"));
+}
+
+/// Both ways to look: all entries of an authority while there are few, and key by key in a long log.
+#[test]
+fn what_stands_on_a_key_is_found_and_nothing_else() {
+    let node = Node::new(&["org1", "org2"]);
+    let client = client(&[&node]);
+    let org1 = author(&client);
+    let org2 = Author::find(&client, key(2), None, None).unwrap();
+    let entry = |n: u8, access: &str, act: Option<&str>, exp: Option<&str>| {
+        let tuple = Tuple {
+            sub: "zoë".into(),
+            obj: "file:*".into(),
+            act: act.map(Into::into),
+            access: Some(access.into()),
+            exp: exp.map(Into::into),
+            ..Tuple::default()
+        };
+        (Nonce([n; 16]), Body::Access(tuple.to_access().unwrap()))
+    };
+    let ended = entry(5, "granted", None, Some("2020-01-01T00:00:00Z"));
+    let mine = [
+        entry(1, "granted", None, None),
+        entry(2, "denied", None, Some("9999-01-01T00:00:00Z")),
+        entry(3, "granted", Some("read"), None),
+        entry(4, "granted", None, None),
+        ended,
+    ];
+    let ids: Vec<RecordId> =
+        mine.iter().map(|(nonce, body)| org1.statement(*nonce, body.clone(), clock::now()).id().unwrap()).collect();
+    Appender::new(&client, &org1).append(&mine).unwrap();
+    Appender::new(&client, &org2).append(&[entry(6, "granted", None, None)]).unwrap();
+    let revoke = Revoke { target: ids[3], effect: Effect::Grant };
+    Appender::new(&client, &org1).append(&[(Nonce([7; 16]), Body::Revoke(revoke))]).unwrap();
+
+    let Body::Access(access) = &mine[0].1 else { unreachable!("it is an entry") };
+    let keys = BTreeSet::from([Key::from(access)]);
+    let target = |at: usize, effect| Target { id: ids[at], effect };
+    // The denial reduces access, so it stands first in their block.
+    let want = BTreeMap::from([(Key::from(access), vec![target(1, Effect::Deny), target(0, Effect::Grant)])]);
+    assert_eq!(Appender::new(&client, &org1).live(&keys, clock::now()).unwrap(), want, "in a short log");
+
+    let many: Vec<_> = (0..1100_u16)
+        .map(|n| {
+            let mut nonce = [0xff; 16];
+            nonce[..2].copy_from_slice(&n.to_le_bytes());
+            (Nonce(nonce), said(9).1)
+        })
+        .map(|(nonce, body)| match body {
+            // Each on a key of its own: a chain bounds the live grants on one.
+            Body::Access(access) => (nonce, Body::Access(on_object(access, nonce.0[0], nonce.0[1]))),
+            other => (nonce, other),
+        })
+        .collect();
+    Appender::new(&client, &org1).append(&many).unwrap();
+    assert!(node.log_size() > 1000);
+    assert_eq!(Appender::new(&client, &org1).live(&keys, clock::now()).unwrap(), want, "in a long log");
+}
+
+fn on_object(access: Access, high: u8, low: u8) -> Access {
+    let obj = Pattern::parse(&format!("file:{high}/{low}"), Side::Object).unwrap();
+    Access { obj, ..access }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 use writ_proto::time::Excerpt;
@@ -80,7 +80,10 @@ pub(super) async fn read(
     let too_large = || ApiError::whole("too_large", format!("the body is larger than {bytes_max} bytes"));
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > bytes_max as u64) {
-        discard(body).await;
+        // Whoever asks before sending has not sent anything yet.
+        if !headers.contains_key(EXPECT) {
+            discard(body).await;
+        }
         return Err(too_large());
     }
     let mut content = Content { bytes: Vec::new(), held: Held::default() };

@@ -160,6 +160,7 @@ pub struct BatchAnswer {
 /// A receipt, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one per record of a batch, most of them receipts")]
 pub enum BatchResult {
     /// The record was taken.
     Receipt(Receipt),

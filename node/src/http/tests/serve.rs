@@ -307,6 +307,9 @@ async fn a_body_that_is_too_large_is_refused_and_its_sender_gets_to_read_why() {
         let answer = served.exchange(&request).await;
         assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("\"code\":\"too_large\""), "{answer}");
     }
+    // Whoever asks first is told before he sends.
+    let answer = served.exchange(format!("{head}expect: 100-continue\r\ncontent-length: {}\r\n\r\n", body.len())).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert_eq!(served.world.mark(), (0, 0, 0, 0));
 }
 
