@@ -111,7 +111,10 @@ impl Chain {
                 return Err(format!("its time {time} is earlier than {earliest}, too long ago for a new block"));
             }
             if block.header.proposer != candidate.proposer {
-                return Err(format!("built by {}, but it is the turn of {}", block.header.proposer, candidate.proposer));
+                return Err(format!(
+                    "built by {}, but it is the turn of {}",
+                    block.header.proposer, candidate.proposer
+                ));
             }
         }
         Ok(())
@@ -176,10 +179,8 @@ impl Application for Chain {
     }
 
     fn validators(&self) -> Vec<Validator> {
-        let validator = |keys: &writ_proto::record::ValidatorKeys| Validator {
-            name: keys.name.to_string(),
-            key: keys.vote.key,
-        };
+        let validator =
+            |keys: &writ_proto::record::ValidatorKeys| Validator { name: keys.name.to_string(), key: keys.vote.key };
         self.ledger.read().validators().iter().map(validator).collect()
     }
 
@@ -251,9 +252,9 @@ impl Application for Chain {
             Some(executed) => executed,
             None => {
                 let height = self.tip() + 1;
-                let bytes = self
-                    .undecided_bytes(height, &value)?
-                    .ok_or_else(|| Fatal::new(format!("block {height} was decided as {value}, which this node does not hold")))?;
+                let bytes = self.undecided_bytes(height, &value)?.ok_or_else(|| {
+                    Fatal::new(format!("block {height} was decided as {value}, which this node does not hold"))
+                })?;
                 let (_, changes) = self.execute(&bytes).map_err(Fatal::new)?;
                 Executed { bytes, changes }
             }
@@ -282,10 +283,13 @@ pub fn rebuild(mut state: State, store: &dyn LogStore) -> anyhow::Result<State> 
     for height in 1..=tip {
         let stored = store.block(height)?.with_context(|| format!("block {height} is missing from the store"))?;
         let block = Block::decode(&stored.block).with_context(|| format!("block {height} cannot be read"))?;
-        let recall = |record: &writ_proto::codec::Blob| Signed::decode(record.0.clone()).and_then(|signed| state.recall(signed));
+        let recall =
+            |record: &writ_proto::codec::Blob| Signed::decode(record.0.clone()).and_then(|signed| state.recall(signed));
         let records = block.records.iter().map(recall).collect::<Result<Vec<_>, _>>();
         let records = records.with_context(|| format!("a record of block {height} cannot be read"))?;
-        let changes = state.execute(&block, records).with_context(|| format!("block {height} does not follow from the blocks before it"))?;
+        let changes = state
+            .execute(&block, records)
+            .with_context(|| format!("block {height} does not follow from the blocks before it"))?;
         state.commit(changes);
     }
     Ok(state)

@@ -108,7 +108,8 @@ fn check_store(store: &dyn LogStore, mut auditor: Auditor, report: &mut Report) 
         auditor.take(changes, &frame.certificate);
     }
     let totals = auditor.totals();
-    (report.blocks, report.records, report.signatures) = (totals.blocks, totals.records, totals.signatures + totals.votes);
+    (report.blocks, report.records, report.signatures) =
+        (totals.blocks, totals.records, totals.signatures + totals.votes);
     compare_end(store, auditor.state(), &ids, report);
 }
 
@@ -120,7 +121,11 @@ fn audit(auditor: &Auditor, frame: &Frame) -> Result<Changes, String> {
     auditor.judge(&block, verified, &frame.certificate).map_err(|finding| finding.to_string())
 }
 
-fn compare_block(store: &dyn LogStore, changes: &Changes, report: &mut Report) -> Result<(), crate::storage::StoreError> {
+fn compare_block(
+    store: &dyn LogStore,
+    changes: &Changes,
+    report: &mut Report,
+) -> Result<(), crate::storage::StoreError> {
     let height = changes.leaf.header.height;
     for placed in &changes.records {
         let (index, record) = (placed.index, &placed.record);

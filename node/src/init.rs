@@ -110,7 +110,10 @@ fn genesis(plan: &Plan, authorities: Vec<RootAuthority>, nodes: &[NodeKeys]) -> 
         genesis.validators = validators;
         return Ok(genesis);
     }
-    ensure!(!authorities.is_empty(), "a chain needs at least one authority: --authority NAME=PUBKEYFILE or --dev-authority");
+    ensure!(
+        !authorities.is_empty(),
+        "a chain needs at least one authority: --authority NAME=PUBKEYFILE or --dev-authority"
+    );
     // A majority of the roots changes validators and parameters.
     let root_quorum = u8::try_from(authorities.len() / 2 + 1).context("there are too many authorities")?;
     Ok(Genesis {
@@ -191,7 +194,8 @@ fn write_authority_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
     let text = serde_json::json!({ "version": 1, "key": public.to_string(), "possession": possession, "seed": *seed });
     let mut options = fs::OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o600).open(file);
-    made.and_then(|mut file| writeln!(file, "{text:#}")).with_context(|| format!("cannot write `{}`", file.display()))?;
+    made.and_then(|mut file| writeln!(file, "{text:#}"))
+        .with_context(|| format!("cannot write `{}`", file.display()))?;
     let public = serde_json::json!({ "key": public.to_string(), "possession": possession });
     fs::write(file.with_extension("key.pub"), format!("{public:#}\n")).context("cannot write the public key")
 }

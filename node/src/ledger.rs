@@ -341,8 +341,21 @@ fn check_features(signed: &Signed) -> Result<(), Refusal> {
 /// The name of a record's member as a fixed text: a stored refusal brings it back as any text.
 fn known_field(field: &str) -> Option<&'static str> {
     const FIELDS: [&str; 15] = [
-        "sub", "obj", "act", "access", "iss", "exp", "cond", "ref", "chain", "issuingAuth", "submit_by", "target", "effect",
-        "signatures", "record",
+        "sub",
+        "obj",
+        "act",
+        "access",
+        "iss",
+        "exp",
+        "cond",
+        "ref",
+        "chain",
+        "issuingAuth",
+        "submit_by",
+        "target",
+        "effect",
+        "signatures",
+        "record",
     ];
     FIELDS.into_iter().find(|known| *known == field)
 }

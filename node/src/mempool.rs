@@ -127,7 +127,8 @@ impl Mempool {
     /// Refuses what a block of time `block` left behind past its `submit_by`; gives their ids.
     pub fn refuse_expired(&mut self, block: LedgerTime) -> Vec<(RecordId, Refusal)> {
         let expired = self.records.values().filter(|waiting| is_expired(&waiting.record, block));
-        let ids: Vec<_> = expired.map(|waiting| (waiting.record.id(), waiting.record.signed().statement().submit_by)).collect();
+        let ids: Vec<_> =
+            expired.map(|waiting| (waiting.record.id(), waiting.record.signed().statement().submit_by)).collect();
         let mut refused = Vec::with_capacity(ids.len());
         for (id, submit_by) in ids {
             let by = submit_by.map_or_else(String::new, |time| time.to_string());

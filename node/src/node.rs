@@ -164,7 +164,8 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
 /// Opens the database of the chain of `state`, or makes it.
 pub(crate) fn open_store(home: &Home, state: &State) -> anyhow::Result<Arc<dyn LogStore>> {
     let path = home.database();
-    let store = storage::rocks::open(&path, state.chain()).with_context(|| format!("cannot open `{}`", path.display()))?;
+    let store =
+        storage::rocks::open(&path, state.chain()).with_context(|| format!("cannot open `{}`", path.display()))?;
     store.put_genesis(&state.genesis().encode())?;
     Ok(store)
 }
@@ -172,10 +173,10 @@ pub(crate) fn open_store(home: &Home, state: &State) -> anyhow::Result<Arc<dyn L
 /// Reads the genesis of a home.
 pub(crate) fn read_genesis(home: &Home) -> anyhow::Result<Genesis> {
     let path = home.genesis();
-    let text = fs::read_to_string(&path).with_context(|| {
-        format!("cannot read `{}`; `writ-node init` makes a chain and its homes", path.display())
-    })?;
-    let genesis: Genesis = serde_json::from_str(&text).with_context(|| format!("`{}` is not a genesis", path.display()))?;
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read `{}`; `writ-node init` makes a chain and its homes", path.display()))?;
+    let genesis: Genesis =
+        serde_json::from_str(&text).with_context(|| format!("`{}` is not a genesis", path.display()))?;
     Ok(genesis)
 }
 

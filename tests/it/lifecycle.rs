@@ -227,30 +227,6 @@ fn a_full_pool_says_so_and_drops_nothing_that_it_took() {
     assert!(taken.iter().all(|id| listed.iter().any(|entry| entry.id == *id)));
 }
 
-#[test]
-fn a_node_whose_disk_is_nearly_full_takes_nothing_and_goes_on_answering() {
-    let world = World::new(&["org1"]);
-    let issuer = world.issuer("org1");
-    let mut node = world.run();
-    node.http().submit(&issuer.grant("alice", "read", "file:x"));
-    assert!(node.stop().success());
-    drop(node);
-    configure(&world, "free_bytes_min", "1000000000000000000");
-    let node = Node::start_unready(&world.home()).expect("it starts");
-    wait::until("the node to see its disk", || {
-        let answer =
-            node.http().try_submit(&issuer.deny("bob", "read", "file:x"), "wait=committed").expect("an answer");
-        (answer.status == 503).then(|| {
-            assert_eq!(answer.problem().map(|problem| problem.code), Ok("read_only".to_owned()));
-        })
-    });
-    assert!(!node.is_ready());
-    assert_eq!(node.http().check("sub=alice&obj=file:x&act=read").decision, Effect::Grant);
-    // What it has it still knows.
-    let known = node.http().entries("&sub=alice").remove(0).id;
-    assert_eq!(node.http().record(&known).status, RecordStatus::Committed);
-}
-
 /// Changes one member of the node's configuration.
 fn configure(world: &World, member: &str, value: &str) {
     let file = world.home().join("writ.toml");

@@ -70,7 +70,15 @@ impl Rig {
         let (stored, changes) = self.sample.build(vec![record]);
         let value = changes.leaf.header.hash();
         let proposer = changes.leaf.header.proposer;
-        Candidate { height: changes.leaf.header.height, round: 0, valid_round: None, proposer, value, bytes: stored.block.into(), source }
+        Candidate {
+            height: changes.leaf.header.height,
+            round: 0,
+            valid_round: None,
+            proposer,
+            value,
+            bytes: stored.block.into(),
+            source,
+        }
     }
 }
 

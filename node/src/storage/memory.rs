@@ -17,9 +17,12 @@ use super::{LogStore, StoreError};
 #[derive(Clone, Default)]
 pub struct MemoryDisk(Arc<Disk>);
 
+/// By table and key.
+type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
 #[derive(Default)]
 struct Disk {
-    tables: RwLock<BTreeMap<(Table, Vec<u8>), Vec<u8>>>,
+    tables: RwLock<Rows>,
     /// Writes until the first one that fails, as its `u64` before 0; `u64::MAX` fails never.
     writes_left: WritesLeft,
 }
@@ -53,7 +56,7 @@ impl MemoryDisk {
     }
 
     #[cfg(test)]
-    pub(crate) fn change(&self, change: impl FnOnce(&mut BTreeMap<(Table, Vec<u8>), Vec<u8>>)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Rows)) {
         change(&mut self.0.tables.write().unwrap_or_else(PoisonError::into_inner));
     }
 

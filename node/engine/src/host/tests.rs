@@ -35,6 +35,7 @@ struct State {
     proposed: usize,
     has_work: bool,
     advances: bool,
+    fails: bool,
     size: usize,
 }
 
@@ -83,6 +84,9 @@ impl Application for Mock {
     }
     fn commit(&mut self, _: Digest, _: Certificate) -> Result<(), Fatal> {
         let mut state = self.state();
+        if state.fails {
+            return Err(Fatal::new("asked to"));
+        }
         state.tip += u64::from(state.advances);
         Ok(())
     }
@@ -341,33 +345,37 @@ async fn a_value_ahead_is_judged_once_its_parent_is_committed() {
     bench.host.hear(proposal(NEXT + 1, 0, &bytes)).unwrap();
     let mut answer = bench.deliver(announcement(NEXT + 1, 0, None, &bytes), &bytes);
     assert!(answer.try_recv().is_err() && bench.app.state().judged.is_empty());
-    decide(&mut bench, NEXT).unwrap();
+    decide(&mut bench, NEXT).0.unwrap();
     assert!(answer.try_recv().is_ok());
 }
 
-fn decide(bench: &mut Bench, height: u64) -> Result<oneshot::Receiver<()>, EngineError> {
-    let (reply, answer) = oneshot::channel();
+/// Decides a value; whether that went well, and whether it was acknowledged.
+fn decide(bench: &mut Bench, height: u64) -> (Result<(), EngineError>, bool) {
+    let (reply, mut answer) = oneshot::channel();
     let commit_signatures = vec![CommitSignature::new(Address(KeyId([1; 32])), Sig(Signature([2; 64])))];
     let (round, value_id) = (Round::new(0), ValueId(Digest([4; 32])));
     let certificate = CommitCertificate { height: Height(height), round, value_id, commit_signatures };
-    bench.host.answer(HostMsg::Decided { certificate, extensions: Default::default(), reply_to: reply.into() })?;
-    Ok(answer)
+    let question = HostMsg::Decided { certificate, extensions: Default::default(), reply_to: reply.into() };
+    let outcome = bench.host.answer(question);
+    (outcome, answer.try_recv().is_ok())
 }
 
 #[tokio::test]
 async fn a_decision_is_acknowledged_only_for_the_next_height_and_once_the_ledger_has_it() {
     let mut bench = Bench::new().await;
-    assert!(decide(&mut bench, NEXT).unwrap().try_recv().is_ok());
+    assert!(matches!(decide(&mut bench, NEXT), (Ok(()), true)));
     for height in [NEXT, NEXT + 2] {
-        assert!(
-            matches!(decide(&mut bench, height), Err(EngineError::OutOfStep { decided, tip: NEXT }) if decided == height)
-        );
+        let (outcome, acknowledged) = decide(&mut bench, height);
+        assert!(matches!(outcome, Err(EngineError::OutOfStep { decided, tip: NEXT }) if decided == height));
+        assert!(!acknowledged);
     }
     bench.app.state().advances = false;
     assert!(
-        matches!(decide(&mut bench, NEXT + 1), Err(EngineError::OutOfStep { .. })),
-        "a ledger that stays where it is"
+        matches!(decide(&mut bench, NEXT + 1), (Err(EngineError::OutOfStep { .. }), false)),
+        "it stays where it is"
     );
+    bench.app.state().fails = true;
+    assert!(matches!(decide(&mut bench, NEXT + 1), (Err(EngineError::Application { .. }), false)), "it cannot write");
 }
 
 #[tokio::test]
