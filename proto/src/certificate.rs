@@ -168,7 +168,6 @@ mod tests {
     use super::*;
     use crate::key::SecretKey;
     use crate::record::EnrolledKey;
-    use std::vec;
 
     fn secret(n: u8) -> SecretKey {
         SecretKey::from_seed(&[n; 32])

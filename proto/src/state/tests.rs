@@ -338,7 +338,8 @@ fn a_block_whose_header_says_anything_else_is_invalid() {
     };
     assert_eq!(judge(&|_| {}), None);
     let other = Digest([9; 32]);
-    let cases: [(&str, &dyn Fn(&mut Block)); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut Block);
+    let cases: [(&str, Change<'_>); 8] = [
         ("version", &|block| block.header.version = 2),
         ("chain", &|block| block.header.chain = other),
         ("height", &|block| block.header.height = 2),

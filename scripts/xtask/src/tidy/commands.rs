@@ -45,8 +45,7 @@ fn fault(tree: &Tree, helps: &mut Helps, menu: &str, command: &str) -> Option<St
     let mut help = helps.of(&[name])?;
     let mut path = vec![name];
     for word in words.iter().take_while(|word| !word.starts_with('-')) {
-        if !help.lines().any(|line| line.trim_start().split_whitespace().next() == Some(word) && line.starts_with("  "))
-        {
+        if !help.lines().any(|line| line.split_whitespace().next() == Some(word) && line.starts_with("  ")) {
             // The first plain word must be a subcommand; a later one may be an argument.
             if path.len() == 1 {
                 return Some(format!("no subcommand `{word}`"));
