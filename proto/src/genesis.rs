@@ -159,7 +159,8 @@ impl Genesis {
             }
         }
         let mut validators: Vec<&AuthorityName> = Vec::new();
-        let mut keys: Vec<PublicKey> = Vec::new();
+        let authorities = self.authorities.iter().flat_map(|authority| &authority.keys);
+        let mut keys: Vec<PublicKey> = authorities.map(|key| key.key).collect();
         for validator in &self.validators {
             if validators.contains(&&validator.name) {
                 return Err(Refusal::of(
@@ -171,7 +172,7 @@ impl Genesis {
             validators.push(&validator.name);
             for key in [&validator.vote, &validator.checkpoint] {
                 admit(key, validator.name.as_str())?;
-                // One key, one use: a vote must never be readable as a cosignature, nor two validators be one.
+                // One key, one use: not to vote and to cosign or to issue, nor for two validators.
                 if keys.contains(&key.key) {
                     return Err(Refusal::of(Code::BadRequest, "validators", format!("key {} stands twice", key.key)));
                 }

@@ -135,6 +135,7 @@ impl<'a> Execution<'a> {
                 Body::Authority(_) | Body::Validator(_) | Body::Parameter(_) | Body::Set(_) => {}
             }
         }
+        self.end_wait(id);
         self.ids.insert(id, self.placed.len());
         self.placed.push(Placed { index, record, outcome });
         Ok(())
@@ -273,13 +274,16 @@ impl<'a> Execution<'a> {
 
     fn note_access(&mut self, record: &Verified, access: &Access) {
         let id = record.id();
-        if access.effect == Effect::Grant {
+        // What has ended already is dead on arrival and never counts against a bound.
+        if access.effect == Effect::Grant && access.exp.is_none_or(|exp| exp > self.time) {
             let root = self.base.authorities.root_of(record.authority);
             let at = self.placed.len();
             self.grants.entry(grant_key(root, access)).or_default().push(at);
             if access.is_membership() {
                 self.memberships.entry((root, access.sub.as_str().into())).or_default().push(at);
             }
+        }
+        if access.effect == Effect::Grant {
             // A revocation that came first ends it as it begins, if its signer may.
             let earlier = self.base.waiting.get(&id).into_iter().flatten();
             let here = self.now_waiting.iter().filter(|(target, _)| *target == id).map(|(_, waiting)| waiting);
@@ -290,7 +294,10 @@ impl<'a> Execution<'a> {
                 self.revoked.insert(id, Revoked { by: waiting.index, height: self.height, at: self.time });
             }
         }
-        // Whatever waited for this id, its wait is over.
+    }
+
+    /// Whatever waited for this id, its wait is over, also if the id is no grant that counts.
+    fn end_wait(&mut self, id: RecordId) {
         self.now_waiting.retain(|(target, _)| *target != id);
         if self.base.waiting.contains_key(&id) {
             self.no_longer_waiting.insert(id);

@@ -240,6 +240,40 @@ fn the_257th_live_grant_of_one_root_on_one_key_waits_until_one_is_gone() {
 }
 
 #[test]
+fn grants_that_ended_before_they_came_take_no_room_in_their_block() {
+    let mut state = state();
+    let max = LIVE_GRANTS_PER_KEY_MAX as u64;
+    let dead = Access { exp: Some(at(START)), ..access(Effect::Grant, "ada", "read", "file:org2/x") };
+    let mut records: Vec<_> = (0..max).map(|n| org1(&state, n, Body::Access(dead.clone()))).collect();
+    records.push(org1(&state, max, grant("ada", "file:org2/x")));
+    assert_eq!(codes(&commit(&mut state, records)), []);
+}
+
+#[test]
+fn a_wait_for_what_turns_out_to_be_no_grant_is_over() {
+    let mut state = state();
+    let rejected = org2(&state, 0, deny("ada", "file:org1/x"));
+    let records = vec![org1(&state, 1, revoke(rejected.id(), Effect::Grant))];
+    commit(&mut state, records);
+    assert_eq!(state.waiting.len(), 1);
+    assert_eq!(outcomes(&commit(&mut state, vec![rejected])), [Outcome::Rejected(Code::OutOfScope)]);
+    assert!(state.waiting.is_empty() && state.waiting_of.values().all(|count| *count == 0));
+}
+
+#[test]
+fn a_validators_key_is_used_for_nothing_else() {
+    for (case, change) in [
+        ("votes and cosigns", (|genesis| genesis.validators[0].checkpoint = enrolled(5)) as fn(&mut Genesis)),
+        ("cosigns and issues", |genesis| genesis.validators[0].checkpoint = enrolled(1)),
+        ("votes and issues", |genesis| genesis.validators[0].vote = enrolled(3)),
+    ] {
+        let mut genesis = genesis();
+        change(&mut genesis);
+        assert_eq!(State::new(genesis).map(drop).unwrap_err().field, Some("validators"), "{case}");
+    }
+}
+
+#[test]
 fn the_65th_live_membership_of_one_subject_is_refused() {
     let mut state = state();
     let member = |n: u64| Body::Access(access(Effect::Grant, "ada", "member", &format!("role:r{n}")));

@@ -152,6 +152,7 @@ fn state() -> State {
         proposed: 0,
         has_work: false,
         advances: true,
+        fails: false,
         size: 100,
     }
 }
