@@ -24,6 +24,6 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 if ! have cargo; then
     echo "error: cargo is not on the PATH" >&2
-    echo "hint: install Rust 1.88 or later, for example with rustup" >&2
+    echo "hint: install Rust 1.89 or later, for example with rustup" >&2
     exit 1
 fi

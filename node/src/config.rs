@@ -59,7 +59,8 @@ pub struct Pool {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Disk {
-    /// Below so many free bytes the node takes no records, and goes on answering.
+    /// Below so many free bytes, or below a twentieth of the disk if that is less, the node takes no records,
+    /// and goes on answering.
     pub free_bytes_min: u64,
 }
 
@@ -178,7 +179,8 @@ impl Config {
              bytes_max = {bytes}\n\
              \n\
              [disk]\n\
-             # Below so many free bytes the node takes no records, and goes on answering.\n\
+             # Below so many free bytes, or below a twentieth of the disk if that is less, the node takes no records,\n\
+             # and goes on answering.\n\
              free_bytes_min = {free}\n",
             listen = http.listen,
             connections = http.connections_max,
