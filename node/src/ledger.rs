@@ -147,10 +147,15 @@ impl Ledger {
 
     /// Takes a record in: decodes, verifies, admits, pools. Blocks for a signature check.
     pub fn submit(&self, bytes: Vec<u8>) -> Result<Submitted, SubmitError> {
+        let record = self.verify(bytes)?;
+        self.admit(record)
+    }
+
+    /// What can be said of a record without its place among others: form, features, authority, signatures.
+    fn verify(&self, bytes: Vec<u8>) -> Result<Verified, SubmitError> {
         let signed = Signed::decode(bytes)?;
         check_features(&signed)?;
-        let record = self.read().verify(signed)?;
-        self.admit(record)
+        Ok(self.read().verify(signed)?)
     }
 
     /// Takes many records in, in order, the signature checks on all cores. A result for each, in order.
@@ -170,12 +175,8 @@ impl Ledger {
         while rest.peek().is_some() {
             let chunk: Vec<Vec<u8>> = rest.by_ref().take(share).collect();
             let ledger = self.clone();
-            let verify = move |bytes| {
-                let signed = Signed::decode(bytes)?;
-                check_features(&signed)?;
-                Ok(ledger.read().verify(signed)?)
-            };
-            tasks.push(run_blocking(move || chunk.into_iter().map(verify).collect::<Vec<_>>()));
+            let verify = move || chunk.into_iter().map(|bytes| ledger.verify(bytes)).collect::<Vec<_>>();
+            tasks.push(run_blocking(verify));
         }
         let mut verified = Vec::new();
         for task in tasks {
