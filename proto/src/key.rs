@@ -191,3 +191,49 @@ impl fmt::Debug for Signature {
 serde_as_hex_or_bytes!(PublicKey, 32);
 serde_as_hex_or_bytes!(KeyId, 32);
 serde_as_hex_or_bytes!(Signature, 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex32(text: &str) -> [u8; 32] {
+        hex::decode(text).unwrap().try_into().unwrap()
+    }
+
+    /// A point of order eight.
+    const SMALL: &str = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a";
+
+    #[test]
+    fn only_a_canonical_key_of_full_order_is_admitted() {
+        let honest = SecretKey::from_seed(&[1; 32]).public();
+        assert_eq!(honest.admit(), Ok(()));
+        assert_eq!(PublicKey(hex32(SMALL)).admit(), Err(KeyError::Weak));
+        // y = p + 1 is the identity's y, written a second way.
+        let mut again = [0xff; 32];
+        (again[0], again[31]) = (0xee, 0x7f);
+        assert_eq!(PublicKey(again).admit(), Err(KeyError::NotCanonical));
+        let point = |key: &[u8; 32]| VerifyingKey::from_bytes(key).unwrap().to_edwards();
+        let mixed = PublicKey((point(&honest.0) + point(&hex32(SMALL))).compress().to_bytes());
+        assert_eq!(mixed.admit(), Err(KeyError::Torsion));
+    }
+
+    #[test]
+    fn a_key_of_small_order_signs_nothing() {
+        // The identity as key and as R, and S = 0, satisfies the plain equation for every message.
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut forged = [0; 64];
+        forged[0] = 1;
+        assert_eq!(PublicKey(identity).verify(b"anything", &Signature(forged)), Err(BadSignature));
+    }
+
+    #[test]
+    fn a_proof_of_possession_is_for_one_key_and_one_chain() {
+        let (key, other) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
+        let (here, there) = (Digest([1; 32]), Digest([2; 32]));
+        let proof = key.prove_possession(&here);
+        assert_eq!(key.public().admit_possessed(&here, &proof), Ok(()));
+        assert_eq!(key.public().admit_possessed(&there, &proof), Err(KeyError::Possession));
+        assert_eq!(other.public().admit_possessed(&here, &proof), Err(KeyError::Possession));
+    }
+}
