@@ -8,7 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Next};
-use super::{Budget, Conditions, is_pattern};
+use super::{Budget, Conditions, is_named_object, is_named_subject, is_pattern};
 use crate::decision::{Moment, Party, Reach, Reader, Rights};
 use crate::index::{EntryOrdinal, Index, TextId};
 use crate::name::covers_text;
@@ -73,7 +73,10 @@ impl Changes {
                 Next::Later(sub) => self.at = Some((sub, 0)),
                 Next::Some(next) => {
                     let from = if next == sub { obj } else { 0 };
-                    let rest = self.compare(index, &mut readers, next, from, most, found);
+                    let rest = match is_named_subject(index, next, before.height.max(after.height)) {
+                        true => self.compare(index, &mut readers, next, from, most, found),
+                        false => None,
+                    };
                     self.at = Some(rest.map_or((next + 1, 0), |obj| (next, obj)));
                 }
             }
@@ -139,6 +142,8 @@ impl Changes {
                 direct.extend(index.pairs_of_sub(bearer).map(|pair| pair.obj));
             }
         }
+        let height = self.before.height.max(self.after.height);
+        direct.retain(|obj| is_named_object(index, *obj, height));
         let mut objects = direct.clone();
         for pattern in direct.into_iter().filter(|obj| is_pattern(index.text(*obj))) {
             objects.extend(self.below(index, pattern));
@@ -152,7 +157,7 @@ impl Changes {
         self.below.entry(pattern).or_insert_with(|| {
             let pattern = index.text(pattern);
             let is_below =
-                |text: &TextId| covers_text(pattern, index.text(*text)) && super::is_named_object(index, *text, height);
+                |text: &TextId| covers_text(pattern, index.text(*text)) && is_named_object(index, *text, height);
             (0..end).filter(is_below).collect()
         })
     }
