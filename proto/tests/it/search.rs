@@ -204,12 +204,11 @@ fn what_can_is_every_object_and_action_that_check_grants() {
     assert!(hits > 1000 && with_exceptions > 10 && patterns > 100, "{hits} {with_exceptions} {patterns}");
 }
 
+/// What is gained and what is lost, by subject and object.
+type Differences = BTreeMap<(String, String), (BTreeSet<&'static str>, BTreeSet<&'static str>)>;
+
 /// What differs between two moments, by asking about every subject, object and action.
-fn differences<'a>(
-    chain: &Chain,
-    before: &Moment,
-    after: &Moment,
-) -> BTreeMap<(String, String), (BTreeSet<&'a str>, BTreeSet<&'a str>)> {
+fn differences(chain: &Chain, before: &Moment, after: &Moment) -> Differences {
     let height = before.height.max(after.height);
     let mut differences = BTreeMap::new();
     for sub in subjects(chain, height) {
@@ -223,10 +222,7 @@ fn differences<'a>(
     differences
 }
 
-fn told_changes(
-    texts: impl Fn(TextId) -> String,
-    changes: &[Change],
-) -> BTreeMap<(String, String), (BTreeSet<&'static str>, BTreeSet<&'static str>)> {
+fn told_changes(texts: impl Fn(TextId) -> String, changes: &[Change]) -> Differences {
     let mut told_of = BTreeMap::new();
     for Change { sub, obj, gained, lost } in changes {
         let (sub, obj) = (texts(*sub), texts(*obj));
