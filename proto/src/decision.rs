@@ -23,6 +23,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
+
 use crate::index::{EntryOrdinal, Index, Pair, Slot, TextId};
 use crate::name::{Action, ActionPattern, Name};
 use crate::record::RecordId;
@@ -168,8 +170,10 @@ struct Found<'a> {
     pair: &'a Pair,
 }
 
+type FoundList<'a> = SmallVec<[Found<'a>; 8]>;
+
 impl Reach {
-    pub(crate) fn of(reader: &mut Reader<'_>, subject: &Party) -> Self {
+    pub(crate) fn of(reader: &mut Reader<'_>, subject: &Party<'_>) -> Self {
         let wide = Wide::of(reader, subject);
         let denied_roles = wide.denied_roles(reader);
         Self { wide, denied_roles }
@@ -204,7 +208,7 @@ impl Reach {
     }
 
     /// Steps 8 to 11, for `object`.
-    pub(crate) fn decide(&self, reader: &mut Reader<'_>, object: &Party, act: Option<&Action>) -> Decision {
+    pub(crate) fn decide(&self, reader: &mut Reader<'_>, object: &Party<'_>, act: Option<&Action>) -> Decision {
         let found = self.find(reader, object);
         let asked = Asked::new(reader.index, act);
         let denials = self.denials(reader, &found, &asked);
@@ -249,10 +253,15 @@ impl Reach {
     }
 
     /// What stands on any bearer and any text that covers the object.
-    fn find<'a>(&self, reader: &mut Reader<'a>, object: &Party) -> Vec<Found<'a>> {
-        let mut found = Vec::new();
+    fn find<'a>(&self, reader: &mut Reader<'a>, object: &Party<'_>) -> FoundList<'a> {
+        let mut found = FoundList::new();
+        let objects: SmallVec<[TextId; 8]> =
+            object.covering.iter().copied().filter(|obj| reader.index.is_object(*obj)).collect();
         for (bearer, Bearer { text, .. }) in self.wide.bearers().iter().enumerate() {
-            for obj in &object.covering {
+            if !reader.index.is_subject(*text) {
+                continue;
+            }
+            for obj in &objects {
                 found.extend(reader.pair(*text, *obj).map(|pair| Found { bearer, obj: *obj, pair }));
             }
         }

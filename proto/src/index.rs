@@ -105,7 +105,8 @@ pub struct Index {
     entries: Entries,
     issuers: Vec<Issuer>,
     pairs: Pairs,
-    memberships: HashMap<TextId, Track, HashKey>,
+    /// By text.
+    memberships: Vec<Track>,
     role_denials: HashMap<TextId, Track, HashKey>,
     /// Live entries that end by themselves, soonest first.
     ending: BTreeSet<(LedgerTime, EntryOrdinal)>,
@@ -124,7 +125,7 @@ impl Index {
             entries: Entries::new(key),
             issuers: Vec::new(),
             pairs: Pairs::new(key),
-            memberships: HashMap::with_hasher(key),
+            memberships: Vec::new(),
             role_denials: HashMap::with_hasher(key),
             ending: BTreeSet::new(),
             roles: BTreeSet::new(),
@@ -309,8 +310,18 @@ impl Index {
         self.ending.range((time, ordinal)..).copied()
     }
 
+    /// Whether any entry has this text as its subject.
+    pub(crate) fn is_subject(&self, text: TextId) -> bool {
+        self.pairs.is_sub(text)
+    }
+
+    /// Whether any entry has this text as its object.
+    pub(crate) fn is_object(&self, text: TextId) -> bool {
+        self.pairs.is_obj(text)
+    }
+
     pub(crate) fn memberships(&self, sub: TextId, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
-        self.memberships.get(&sub).into_iter().flat_map(move |track| track.read(with_past))
+        self.memberships.get(sub as usize).into_iter().flat_map(move |track| track.read(with_past))
     }
 
     pub(crate) fn has_role_denials(&self) -> bool {
@@ -411,15 +422,20 @@ impl Index {
     fn tracks_of(&mut self, ordinal: EntryOrdinal, mut change: impl FnMut(&mut Track)) {
         let Slot { sub, obj, act, effect, .. } = *self.entries.get(ordinal);
         let is_member = self.texts.get(act) == Action::MEMBER;
-        let list = match effect {
-            Effect::Grant => is_member.then_some(&mut self.memberships),
-            Effect::Deny => {
-                let may_be = is_member || self.texts.get(act) == ActionPattern::ANY;
-                (may_be && may_cover_role(self.texts.get(obj))).then_some(&mut self.role_denials)
+        match effect {
+            Effect::Grant if is_member => {
+                let at = sub as usize;
+                if self.memberships.len() <= at {
+                    self.memberships.resize_with(at + 1, Track::default);
+                }
+                change(&mut self.memberships[at]);
             }
-        };
-        if let Some(list) = list {
-            change(list.entry(sub).or_default());
+            Effect::Deny
+                if (is_member || self.texts.get(act) == ActionPattern::ANY) && may_cover_role(self.texts.get(obj)) =>
+            {
+                change(self.role_denials.entry(sub).or_default());
+            }
+            Effect::Grant | Effect::Deny => {}
         }
         if let Some(pair) = self.pairs.get_mut(sub, obj) {
             change(pair.track(effect));

@@ -44,7 +44,7 @@ impl Rights {
 
 impl Reach {
     /// What a decision on `object` would grant, action by action. Agrees with [`Reach::decide`] for every one.
-    pub(crate) fn rights(&self, reader: &mut Reader<'_>, object: &Party) -> Rights {
+    pub(crate) fn rights(&self, reader: &mut Reader<'_>, object: &Party<'_>) -> Rights {
         let found = self.find(reader, object);
         if found.is_empty() {
             return Rights::default();
@@ -67,7 +67,7 @@ impl Reach {
         Rights { every, actions }
     }
 
-    fn granted_actions(&self, reader: &Reader<'_>, found: &[Found<'_>], object: &Party) -> BTreeSet<TextId> {
+    fn granted_actions(&self, reader: &Reader<'_>, found: &[Found<'_>], object: &Party<'_>) -> BTreeSet<TextId> {
         let narrow = self.narrow();
         let member = reader.index.text_id(Action::MEMBER);
         let mut granted = BTreeSet::new();

@@ -91,7 +91,7 @@ impl Entries {
     }
 
     pub(super) fn find(&self, id: &RecordId) -> Option<EntryOrdinal> {
-        self.places.find(self.key.of_bytes(&id.0.0), |at| self.get(*at).id == *id).copied()
+        self.places.find(self.key.of_id(id), |at| self.get(*at).id == *id).copied()
     }
 
     pub(super) fn push(&mut self, new: NewSlot) -> EntryOrdinal {
@@ -112,7 +112,7 @@ impl Entries {
             effect,
         });
         let Self { key, slots, places, .. } = self;
-        places.insert_unique(key.of_bytes(&id.0.0), ordinal, |at| key.of_bytes(&slots[*at as usize].id.0.0));
+        places.insert_unique(key.of_id(&id), ordinal, |at| key.of_id(&slots[*at as usize].id));
         ordinal
     }
 

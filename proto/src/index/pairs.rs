@@ -67,6 +67,16 @@ impl Pairs {
         Some(&self.all[*at as usize])
     }
 
+    /// Whether any pair has this text as its subject.
+    pub(super) fn is_sub(&self, text: TextId) -> bool {
+        last(&self.last_of_sub, text) != NONE
+    }
+
+    /// Whether any pair has this text as its object.
+    pub(super) fn is_obj(&self, text: TextId) -> bool {
+        last(&self.last_of_obj, text) != NONE
+    }
+
     /// The pairs of a subject, as it stands on entries, in the order in which they came.
     pub(super) fn of_sub(&self, sub: TextId) -> impl Iterator<Item = &Pair> {
         self.ring(last(&self.last_of_sub, sub), |pair| pair.next_of_sub)
@@ -129,7 +139,7 @@ impl Pairs {
 }
 
 fn hash(key: HashKey, sub: TextId, obj: TextId) -> u64 {
-    key.of_bytes(&(u64::from(sub) << 32 | u64::from(obj)).to_le_bytes())
+    key.of_number(u64::from(sub) << 32 | u64::from(obj))
 }
 
 fn last(lasts: &[PairId], text: TextId) -> PairId {
