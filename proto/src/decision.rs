@@ -25,8 +25,8 @@ use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
-use crate::index::{EntryOrdinal, Index, Pair, Slot, TextId};
-use crate::name::{Action, ActionPattern, Name};
+use crate::index::{EntryOrdinal, Index, Mark, Pair, Slot, TextId};
+use crate::name::{Action, Name};
 use crate::record::RecordId;
 use crate::time::{Interval, LedgerTime};
 use closure::{Bearer, Narrow, Wide};
@@ -241,11 +241,10 @@ impl Reach {
         // Ordinals ascend as indexes do.
         entries.sort_unstable();
         entries.dedup();
-        let slots = entries.iter().map(|ordinal| reader.index.slot(*ordinal));
         Decision {
             why,
-            entries: slots.clone().map(|entry| entry.index).collect(),
-            ids: slots.map(|entry| entry.id).collect(),
+            entries: entries.iter().map(|ordinal| reader.index.slot(*ordinal).index).collect(),
+            ids: entries.iter().map(|ordinal| reader.index.id(*ordinal)).collect(),
             valid_until: reader.valid_until,
             cut_roots: self.wide.cut_roots(),
             lookups: reader.lookups,
@@ -255,13 +254,12 @@ impl Reach {
     /// What stands on any bearer and any text that covers the object.
     fn find<'a>(&self, reader: &mut Reader<'a>, object: &Party<'_>) -> FoundList<'a> {
         let mut found = FoundList::new();
-        let objects: SmallVec<[TextId; 8]> =
-            object.covering.iter().copied().filter(|obj| reader.index.is_object(*obj)).collect();
+        let index = reader.index;
+        let objects = object.covering.iter().filter(|obj| index.is_object(**obj));
+        let objects: SmallVec<[(TextId, Mark); 8]> = objects.map(|obj| (*obj, index.mark(*obj))).collect();
         for (bearer, Bearer { text, .. }) in self.wide.bearers().iter().enumerate() {
-            if !reader.index.is_subject(*text) {
-                continue;
-            }
-            for obj in &objects {
+            let glimpse = index.glimpse(*text);
+            for (obj, _) in objects.iter().filter(|(_, mark)| glimpse.may_have(*mark)) {
                 found.extend(reader.pair(*text, *obj).map(|pair| Found { bearer, obj: *obj, pair }));
             }
         }
@@ -332,7 +330,7 @@ enum Asked {
 
 impl Asked {
     fn new(index: &Index, act: Option<&Action>) -> Self {
-        let any = index.text_id(ActionPattern::ANY);
+        let any = index.any();
         match act {
             None => Self::Every { any },
             Some(act) if act.is_member() => Self::Member { any, own: index.text_id(act.as_str()) },

@@ -147,7 +147,7 @@ impl Wide {
         if known.is_none() {
             let begin = self.covering.len();
             let covering = &mut self.covering;
-            reader.lookups += reader.index.covering(reader.index.text(role), |id| covering.push(id));
+            reader.lookups += reader.index.covering_role(role, |id| covering.push(id));
             self.places.insert(role, to);
             let covering = begin..self.covering.len();
             self.names.push(Reached { role: Some(role), covering, over: Some(over), definite: false });

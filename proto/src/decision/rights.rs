@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 
 use super::{Found, Party, Reach, Reader, Truth};
 use crate::index::TextId;
-use crate::name::{Action, ActionPattern};
+use crate::name::Action;
 
 /// The actions that decisions on one subject and one object grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Reach {
             return Rights::default();
         }
         let index = reader.index;
-        let any = index.text_id(ActionPattern::ANY);
+        let any = index.any();
         let is_any = |actions: &BTreeSet<TextId>| any.is_some_and(|any| actions.contains(&any));
         let denied = denied_actions(reader, &found);
         if is_any(&denied) {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use hashbrown::{HashMap, HashTable};
 
 use super::keyed::HashKey;
-use crate::name::wider;
+use crate::name::{ROLE_TYPE, wider};
 
 /// An interned text: a name, pattern, action or condition that stands on some entry.
 pub type TextId = u32;
@@ -33,6 +33,7 @@ pub(super) struct Texts {
 #[derive(Clone, Debug, Default)]
 struct Shapes {
     everything: Option<TextId>,
+    roles: Lengths,
     /// By the hash of the type: two types that share one are looked for a little more often.
     lengths: HashMap<u64, Lengths, HashKey>,
 }
@@ -47,6 +48,9 @@ impl Shapes {
         if prefix.is_empty() {
             self.everything = Some(id);
         } else if let Some((type_, _)) = prefix.split_once(':') {
+            if type_ == ROLE_TYPE {
+                self.roles.insert(prefix.len());
+            }
             self.lengths.entry(key.of_text(&[type_])).or_default().insert(prefix.len());
         }
     }
@@ -68,6 +72,10 @@ impl Lengths {
         }
     }
 
+    fn is_empty(self) -> bool {
+        self.0 == [0; 5]
+    }
+
     fn contains(self, length: usize) -> bool {
         self.0.get(length / 64).is_some_and(|word| word >> (length % 64) & 1 == 1)
     }
@@ -83,7 +91,7 @@ struct Span {
 
 impl Texts {
     pub(super) fn new(key: HashKey) -> Self {
-        let shapes = Shapes { everything: None, lengths: HashMap::with_hasher(key) };
+        let shapes = Shapes { everything: None, roles: Lengths::default(), lengths: HashMap::with_hasher(key) };
         Self { key, shapes, ..Self::default() }
     }
 
@@ -121,6 +129,27 @@ impl Texts {
         }
         self.shapes.everything.into_iter().for_each(found);
         lookups
+    }
+
+    /// As [`Texts::covering`], for an exact role.
+    pub(super) fn covering_role(&self, role: TextId, mut found: impl FnMut(TextId)) -> u32 {
+        let mut lookups = 0;
+        found(role);
+        if !self.shapes.roles.is_empty() {
+            for prefix in
+                wider(self.get(role)).filter(|prefix| !prefix.is_empty() && self.shapes.roles.contains(prefix.len()))
+            {
+                lookups += 1;
+                self.find_below(prefix).into_iter().for_each(&mut found);
+            }
+        }
+        self.shapes.everything.into_iter().for_each(found);
+        lookups
+    }
+
+    /// The text `*`.
+    pub(super) fn everything(&self) -> Option<TextId> {
+        self.shapes.everything
     }
 
     pub(super) fn intern(&mut self, text: &str) -> TextId {
