@@ -9,9 +9,11 @@
 //! `docs/benchmarks.md` tells how to read the figures, `docs/decisions/0011-benchmarks.md` why they are
 //! measured in this way.
 
+mod dataset;
 mod decision;
 mod figure;
 mod format;
+mod ledger;
 mod machine;
 mod plot;
 mod random;
