@@ -41,4 +41,3 @@ pub(super) fn everything_below(department: u64) -> String {
 pub(crate) fn place_of_file(number: u64) -> (u64, u64, u64) {
     (number / (FOLDERS * FILES), number / FILES % FOLDERS, number % FILES)
 }
-
