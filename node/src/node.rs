@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use writ_engine::{Engine, EngineError};
 use writ_proto::genesis::Genesis;
+use writ_proto::index::HashKey;
 use writ_proto::limits::BLOCK_BYTES_MAX;
 use writ_proto::state::State;
 
@@ -140,9 +141,16 @@ struct Opened {
     signer: Signer,
 }
 
+/// A key for the tables in memory that nobody else knows.
+fn hash_key() -> anyhow::Result<HashKey> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness for the hash tables: {error}"))?;
+    Ok(HashKey::from_bytes(bytes))
+}
+
 /// Opens everything on disk, and refuses where its parts do not fit together.
 fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened> {
-    let state = State::new(genesis).context("the genesis makes no chain")?;
+    let state = State::keyed(genesis, hash_key()?).context("the genesis makes no chain")?;
     let store = open_store(home, &state)?;
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
     ensure!(standing.may_answer(), "this node must not answer: {standing}");

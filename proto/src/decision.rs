@@ -16,15 +16,21 @@
 //! Cost: a few look-ups per name in W, independent of how many entries the log holds.
 
 mod closure;
+mod reader;
+mod rights;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::index::{Entry, EntryOrdinal, Index, TextId};
-use crate::name::{Action, ActionPattern, Name, candidates};
-use crate::time::{Interval, LedgerTime, Window};
-use closure::{Narrow, Wide};
+use crate::index::{EntryOrdinal, Index, Pair, Slot, TextId};
+use crate::name::{Action, ActionPattern, Name};
+use crate::record::RecordId;
+use crate::time::{Interval, LedgerTime};
+use closure::{Bearer, Narrow, Wide};
+
+pub(crate) use reader::{Party, Reader};
+pub(crate) use rights::Rights;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +96,8 @@ pub struct Decision {
     /// The log indexes of the entries that decided, ascending: all denials that apply, or all grants and
     /// the memberships on one shortest path to each.
     pub entries: Vec<u64>,
+    /// The ids of the same entries, in the same order.
+    pub ids: Vec<RecordId>,
     /// Before this instant time alone cannot change the answer. At or before the interval's end: do not
     /// keep the answer.
     pub valid_until: Option<LedgerTime>,
@@ -110,7 +118,7 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReachedRole {
     /// Its full name.
-    pub role: Arc<str>,
+    pub role: Box<str>,
     /// The log index of the membership grant over which it was first reached.
     pub over: u64,
     /// Whether a membership denial keeps its grants away.
@@ -122,7 +130,11 @@ pub struct ReachedRole {
 /// Answers `question` at `moment` from `index`. `conditions` evaluates a condition's text; it is asked
 /// only about entries that otherwise matter. Cannot fail.
 pub fn resolve(index: &Index, question: &Question, moment: &Moment, conditions: &dyn Fn(&str) -> Truth) -> Decision {
-    explain(index, question, moment, conditions).0
+    let mut reader = Reader::new(index, moment, conditions);
+    let subject = Party::of_name(&mut reader, &question.sub);
+    let reach = Reach::of(&mut reader, &subject);
+    let object = Party::of_name(&mut reader, &question.obj);
+    reach.decide(&mut reader, &object, question.act.as_ref())
 }
 
 /// [`resolve`], with every role that was reached on the way.
@@ -133,199 +145,194 @@ pub fn explain(
     conditions: &dyn Fn(&str) -> Truth,
 ) -> (Decision, Vec<ReachedRole>) {
     let mut reader = Reader::new(index, moment, conditions);
-    let objects = reader.text_ids(&question.obj);
-
-    // Steps 5 to 7.
-    let wide = Wide::of(&mut reader, &question.sub);
-    let denied_roles = wide.denied_roles(&mut reader);
-
-    // Step 8.
-    let denials = matching_denials(&mut reader, &wide, &objects, question);
-    let (why, mut entries, narrow) = if denials.is_empty() {
-        // Step 9.
-        let narrow = Narrow::of(&wide, |role| denied_roles.contains_key(&role), &[Truth::True]);
-        let grants = matching_grants(&mut reader, &wide, &narrow, &objects, question, &[Truth::True]);
-        if grants.is_empty() {
-            // Step 10.
-            let either = [Truth::True, Truth::Indeterminate];
-            let definitely_denied = |role| denied_roles.get(&role).is_some_and(|definite| *definite);
-            let hopeful = Narrow::of(&wide, definitely_denied, &either);
-            let unclear = matching_grants(&mut reader, &wide, &hopeful, &objects, question, &either);
-            let why = if unclear.is_empty() { Why::NoMatch } else { Why::Indeterminate };
-            (why, unclear.into_keys().collect(), narrow)
-        } else {
-            let mut entries: Vec<EntryOrdinal> = grants.keys().copied().collect();
-            for reached in grants.values() {
-                entries.extend(narrow.path_to(*reached));
-            }
-            (Why::Grant, entries, narrow)
-        }
-    } else {
-        let why = if denials.values().any(|definite| *definite) { Why::Deny } else { Why::Indeterminate };
-        let narrow = Narrow::of(&wide, |role| denied_roles.contains_key(&role), &[Truth::True]);
-        // Grants on the same keys bound how long the answer stands, even where a denial decided.
-        reader.note_grants(&wide, &objects);
-        (why, denials.into_keys().collect(), narrow)
-    };
-    entries.sort_unstable();
-    entries.dedup();
-
-    let decision = Decision {
-        why,
-        entries: entries.into_iter().map(|ordinal| index.entry(ordinal).index).collect(),
-        valid_until: reader.valid_until,
-        cut_roots: wide.cut_roots(),
-        lookups: reader.lookups,
-    };
-    let roles = wide.reached_roles(index, |role| denied_roles.contains_key(&role), &narrow);
+    let subject = Party::of_name(&mut reader, &question.sub);
+    let reach = Reach::of(&mut reader, &subject);
+    let object = Party::of_name(&mut reader, &question.obj);
+    let decision = reach.decide(&mut reader, &object, question.act.as_ref());
+    let is_denied = |role| reach.denied_roles.contains_key(&role);
+    let roles = reach.wide.reached_roles(index, is_denied, &reach.narrow());
     (decision, roles)
 }
 
-/// Step 8: the denials that apply, and whether each applies definitely.
-fn matching_denials(
-    reader: &mut Reader<'_>,
-    wide: &Wide,
-    objects: &[TextId],
-    question: &Question,
-) -> BTreeMap<EntryOrdinal, bool> {
-    let mut matching = BTreeMap::new();
-    for (sub, definite_subject) in wide.subjects() {
-        for obj in objects {
-            reader.lookups += 1;
-            for ordinal in reader.index.denials(sub, *obj, reader.with_past) {
-                let entry = reader.index.entry(ordinal);
+/// What a subject reaches at a moment, whatever the object: steps 5 to 7.
+pub(crate) struct Reach {
+    wide: Wide,
+    denied_roles: BTreeMap<TextId, bool>,
+}
+
+/// The entries on one bearer and one pattern of the object.
+struct Found<'a> {
+    bearer: usize,
+    obj: TextId,
+    pair: &'a Pair,
+}
+
+impl Reach {
+    pub(crate) fn of(reader: &mut Reader<'_>, subject: &Party) -> Self {
+        let wide = Wide::of(reader, subject);
+        let denied_roles = wide.denied_roles(reader);
+        Self { wide, denied_roles }
+    }
+
+    /// Every text on entries that carries grants or denials of the subject.
+    pub(crate) fn bearers(&self) -> impl Iterator<Item = TextId> {
+        self.wide.bearers().iter().map(|bearer| bearer.text)
+    }
+
+    /// Step 9.
+    fn narrow(&self) -> Narrow {
+        Narrow::of(&self.wide, |role| self.denied_roles.contains_key(&role), &[Truth::True])
+    }
+
+    /// Step 10.
+    fn hopeful(&self) -> Narrow {
+        let definitely_denied = |role| self.denied_roles.get(&role).is_some_and(|definite| *definite);
+        Narrow::of(&self.wide, definitely_denied, &[Truth::True, Truth::Indeterminate])
+    }
+
+    /// Steps 8 to 11, for `object`.
+    pub(crate) fn decide(&self, reader: &mut Reader<'_>, object: &Party, act: Option<&Action>) -> Decision {
+        let found = self.find(reader, object);
+        let asked = Asked::new(reader.index, act);
+        let denials = self.denials(reader, &found, &asked);
+        let (why, mut entries) = if denials.is_empty() {
+            let narrow = self.narrow();
+            let grants = self.grants(reader, &found, &narrow, object.own, &asked, &[Truth::True]);
+            if grants.is_empty() {
+                let either = [Truth::True, Truth::Indeterminate];
+                let unclear = self.grants(reader, &found, &self.hopeful(), object.own, &asked, &either);
+                let why = if unclear.is_empty() { Why::NoMatch } else { Why::Indeterminate };
+                (why, unclear.into_iter().map(|(entry, _)| entry).collect())
+            } else {
+                let mut entries = Vec::with_capacity(grants.len() + 4);
+                for (entry, reached) in grants {
+                    entries.push(entry);
+                    entries.extend(narrow.path_to(reached));
+                }
+                (Why::Grant, entries)
+            }
+        } else {
+            // Grants on the same keys bound how long the answer stands, even where a denial decided.
+            for Found { pair, .. } in &found {
+                for entry in pair.grants(reader.with_past) {
+                    reader.note(reader.index.slot(entry));
+                }
+            }
+            let why = if denials.iter().any(|(_, definite)| *definite) { Why::Deny } else { Why::Indeterminate };
+            (why, denials.into_iter().map(|(entry, _)| entry).collect::<Vec<EntryOrdinal>>())
+        };
+        // Ordinals ascend as indexes do.
+        entries.sort_unstable();
+        entries.dedup();
+        let slots = entries.iter().map(|ordinal| reader.index.slot(*ordinal));
+        Decision {
+            why,
+            entries: slots.clone().map(|entry| entry.index).collect(),
+            ids: slots.map(|entry| entry.id).collect(),
+            valid_until: reader.valid_until,
+            cut_roots: self.wide.cut_roots(),
+            lookups: reader.lookups,
+        }
+    }
+
+    /// What stands on any bearer and any text that covers the object.
+    fn find<'a>(&self, reader: &mut Reader<'a>, object: &Party) -> Vec<Found<'a>> {
+        let mut found = Vec::new();
+        for (bearer, Bearer { text, .. }) in self.wide.bearers().iter().enumerate() {
+            for obj in &object.covering {
+                found.extend(reader.pair(*text, *obj).map(|pair| Found { bearer, obj: *obj, pair }));
+            }
+        }
+        found
+    }
+
+    /// Step 8: the denials that apply, and whether each applies definitely.
+    fn denials(&self, reader: &mut Reader<'_>, found: &[Found<'_>], asked: &Asked) -> Vec<(EntryOrdinal, bool)> {
+        let mut matching = Vec::new();
+        for Found { bearer, pair, .. } in found {
+            let definite_subject = self.wide.bearers()[*bearer].definite;
+            for ordinal in pair.denials(reader.with_past) {
+                let entry = reader.index.slot(ordinal);
                 reader.note(entry);
-                let act = reader.index.text(entry.act);
-                let applies = match &question.act {
-                    Some(action) => **act == *ActionPattern::ANY || **act == *action.as_str(),
-                    None => true,
-                };
-                if applies && reader.holds_somewhere(entry) {
+                if asked.is_denied_by(entry) && reader.holds_somewhere(entry) {
                     match reader.truth(entry) {
-                        Truth::True => matching.insert(ordinal, definite_subject),
-                        Truth::Indeterminate => matching.insert(ordinal, false),
-                        Truth::False => None,
-                    };
-                }
-            }
-        }
-    }
-    matching
-}
-
-/// Steps 9 and 10: the grants that apply over `narrow` with a condition among `accepted`, and the
-/// nearest name that each covers.
-fn matching_grants(
-    reader: &mut Reader<'_>,
-    wide: &Wide,
-    narrow: &Narrow,
-    objects: &[TextId],
-    question: &Question,
-    accepted: &[Truth],
-) -> BTreeMap<EntryOrdinal, usize> {
-    let mut matching: BTreeMap<EntryOrdinal, usize> = BTreeMap::new();
-    // `member` is granted on an exact role only, so patterns of the object never confer it.
-    let exact = reader.index.text_id(question.obj.as_str());
-    // Names of W that are not in N bear no grants, but their keys were looked at.
-    for (reached, subjects) in wide.names() {
-        for sub in subjects {
-            for obj in objects {
-                reader.lookups += 1;
-                for ordinal in reader.index.grants(*sub, *obj, reader.with_past) {
-                    let entry = reader.index.entry(ordinal);
-                    reader.note(entry);
-                    if !narrow.contains(reached)
-                        || matching.get(&ordinal).is_some_and(|nearest| narrow.level(*nearest) <= narrow.level(reached))
-                    {
-                        continue;
-                    }
-                    let act = reader.index.text(entry.act);
-                    let applies = match &question.act {
-                        Some(action) if action.is_member() => **act == *Action::MEMBER && exact == Some(*obj),
-                        Some(action) => **act == *ActionPattern::ANY || **act == *action.as_str(),
-                        None => **act == *ActionPattern::ANY,
-                    };
-                    if applies
-                        && !wide.is_cut(entry.root)
-                        && reader.holds_throughout(entry)
-                        && accepted.contains(&reader.truth(entry))
-                    {
-                        matching.insert(ordinal, reached);
+                        Truth::True => matching.push((ordinal, definite_subject)),
+                        Truth::Indeterminate => matching.push((ordinal, false)),
+                        Truth::False => {}
                     }
                 }
             }
         }
-    }
-    matching
-}
-
-/// The index as one question sees it: its moment, its conditions, and what it has looked at.
-struct Reader<'a> {
-    index: &'a Index,
-    moment: &'a Moment,
-    conditions: &'a dyn Fn(&str) -> Truth,
-    with_past: bool,
-    valid_until: Option<LedgerTime>,
-    lookups: u32,
-}
-
-impl<'a> Reader<'a> {
-    fn new(index: &'a Index, moment: &'a Moment, conditions: &'a dyn Fn(&str) -> Truth) -> Self {
-        let with_past = index.needs_past(moment.interval.lo(), moment.height);
-        Self { index, moment, conditions, with_past, valid_until: None, lookups: 0 }
+        matching
     }
 
-    /// The ids of every pattern that covers `name` and stands on some entry.
-    fn text_ids(&mut self, name: &Name) -> Vec<TextId> {
-        let mut ids = Vec::new();
-        for text in candidates(name) {
-            self.lookups += 1;
-            ids.extend(self.index.text_id(&text));
-        }
-        ids
-    }
-
-    /// The window of an entry that exists at the moment's height; none otherwise.
-    fn window(&self, entry: &Entry) -> Option<Window> {
-        (entry.height <= self.moment.height).then(|| entry.window(self.moment.height))
-    }
-
-    /// Step 1.
-    fn holds_somewhere(&self, entry: &Entry) -> bool {
-        self.window(entry).is_some_and(|window| window.holds_within(self.moment.interval))
-    }
-
-    /// Step 1.
-    fn holds_throughout(&self, entry: &Entry) -> bool {
-        self.window(entry).is_some_and(|window| window.holds_throughout(self.moment.interval))
-    }
-
-    /// Step 3.
-    fn truth(&self, entry: &Entry) -> Truth {
-        entry.cond.as_deref().map_or(Truth::True, self.conditions)
-    }
-
-    /// Step 11: takes an entry on a key that was looked at into account.
-    fn note(&mut self, entry: &Entry) {
-        let Some(window) = self.window(entry) else { return };
-        let empty = window.end.is_some_and(|end| end <= window.start);
-        if empty || entry.revoked_by(self.moment.height).is_some() {
-            return;
-        }
-        let lo = self.moment.interval.lo();
-        for edge in [Some(window.start), window.end].into_iter().flatten().filter(|edge| *edge > lo) {
-            self.valid_until = Some(self.valid_until.map_or(edge, |least| least.min(edge)));
-        }
-    }
-
-    fn note_grants(&mut self, wide: &Wide, objects: &[TextId]) {
-        for (sub, _) in wide.subjects() {
-            for obj in objects {
-                self.lookups += 1;
-                for ordinal in self.index.grants(sub, *obj, self.with_past) {
-                    self.note(self.index.entry(ordinal));
+    /// Steps 9 and 10: the grants that apply over `narrow` with a condition among `accepted`, and the
+    /// nearest name that each covers. `exact` is the object's own text.
+    fn grants(
+        &self,
+        reader: &mut Reader<'_>,
+        found: &[Found<'_>],
+        narrow: &Narrow,
+        exact: Option<TextId>,
+        asked: &Asked,
+        accepted: &[Truth],
+    ) -> Vec<(EntryOrdinal, usize)> {
+        let mut matching = Vec::new();
+        for Found { bearer, obj, pair } in found {
+            // Names of W that are not in N bear no grants, but their keys were looked at.
+            let nearest = narrow.nearest(&self.wide, &self.wide.bearers()[*bearer]);
+            for ordinal in pair.grants(reader.with_past) {
+                let entry = reader.index.slot(ordinal);
+                reader.note(entry);
+                let Some(nearest) = nearest else { continue };
+                if asked.is_granted_by(entry, exact == Some(*obj))
+                    && !self.wide.is_cut(reader.index.root_of(entry))
+                    && reader.holds_throughout(entry)
+                    && accepted.contains(&reader.truth(entry))
+                {
+                    matching.push((ordinal, nearest));
                 }
             }
+        }
+        matching
+    }
+}
+
+/// The action of a question, in the terms of the index.
+enum Asked {
+    /// Every action.
+    Every { any: Option<TextId> },
+    /// `member`, which only `member` itself grants, and only on the very role.
+    Member { any: Option<TextId>, own: Option<TextId> },
+    /// Another one.
+    One { any: Option<TextId>, own: Option<TextId> },
+}
+
+impl Asked {
+    fn new(index: &Index, act: Option<&Action>) -> Self {
+        let any = index.text_id(ActionPattern::ANY);
+        match act {
+            None => Self::Every { any },
+            Some(act) if act.is_member() => Self::Member { any, own: index.text_id(act.as_str()) },
+            Some(act) => Self::One { any, own: index.text_id(act.as_str()) },
+        }
+    }
+
+    fn is_denied_by(&self, entry: &Slot) -> bool {
+        let act = Some(entry.act);
+        match self {
+            Self::Every { .. } => true,
+            Self::Member { any, own } | Self::One { any, own } => act == *any || act == *own,
+        }
+    }
+
+    fn is_granted_by(&self, entry: &Slot, on_the_very_object: bool) -> bool {
+        let act = Some(entry.act);
+        match self {
+            Self::Every { any } => act == *any,
+            // A pattern of the object never confers membership.
+            Self::Member { own, .. } => act == *own && on_the_very_object,
+            Self::One { any, own } => act == *any || act == *own,
         }
     }
 }

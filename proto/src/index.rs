@@ -4,31 +4,51 @@
 //!   (subject pattern, object pattern)  ->  grants, denials          what a question looks up
 //!   subject pattern                    ->  memberships              where the closures go on
 //!   subject pattern                    ->  denials that may cover a role
+//!   subject pattern, object pattern    ->  their pairs              what a search walks
+//!   id                                 ->  entry
 //! ```
 //!
 //! Nothing is ever removed, since a question about the past must find what held then. But each list is
 //! cut in two: *live* entries may still hold at or after the last block, *past* ones cannot. A question
 //! about now reads live entries only, so dead ones cost it nothing.
 //!
+//! Every look-up costs the same however many entries there are: texts, pairs and ids lie in hash tables under
+//! a key of this process. An entry takes 88 bytes, a pair 56, a text its own length and 16, and each a few
+//! more in its table; an entry with an end some 24 more.
+//!
 //! Everything here follows from the log and can be rebuilt from it.
 
-use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::sync::Arc;
+mod entries;
+mod keyed;
+mod pairs;
+mod texts;
+mod track;
+
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::name::ActionPattern;
-use crate::record::{Access, Effect, may_cover_role};
-use crate::time::{LedgerTime, Window};
+use hashbrown::HashMap;
 
-/// An interned text: a name, pattern or action that stands on some entry.
-pub type TextId = u32;
-/// The place of an entry among the access entries, from 0. (Its *index* is its leaf in the log.)
-pub type EntryOrdinal = u32;
+use crate::name::{Action, ActionPattern};
+use crate::record::{Access, Effect, RecordId, may_cover_role};
+use crate::time::{LedgerTime, Window};
+use entries::{Entries, NewSlot};
+use pairs::Pairs;
+use texts::Texts;
+use track::Track;
+
+pub use keyed::HashKey;
+pub use texts::TextId;
+pub use track::EntryOrdinal;
+
+pub(crate) use entries::Slot;
+pub(crate) use pairs::Pair;
 
 /// An accepted access record at its place in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its id.
+    pub id: RecordId,
     /// Its leaf in the log.
     pub index: u64,
     /// Its block.
@@ -56,7 +76,7 @@ pub struct Entry {
     /// The revocation that ends it, if one does.
     pub revoked: Option<Revoked>,
     /// Its condition.
-    pub cond: Option<Box<str>>,
+    pub cond: Option<&'a str>,
 }
 
 /// The revocation that ends an entry.
@@ -70,93 +90,49 @@ pub struct Revoked {
     pub at: LedgerTime,
 }
 
-impl Entry {
-    /// When it holds, by what is known at `height`.
-    pub fn window(&self, height: u64) -> Window {
-        let revoked = self.revoked_by(height).map(|revoked| revoked.at);
-        let end = match (self.end, revoked) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        Window { start: self.start, end }
-    }
-
-    /// The revocation, if it is known at `height`.
-    pub fn revoked_by(&self, height: u64) -> Option<Revoked> {
-        self.revoked.filter(|revoked| revoked.height <= height)
-    }
-
-    /// Whether it still counts against the bounds in a block of time `time`: neither revoked nor ended.
-    pub fn is_live(&self, time: LedgerTime) -> bool {
-        self.revoked.is_none() && self.end.is_none_or(|end| end > time)
-    }
-}
-
-/// The two parts of a list of entries.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Track {
-    live: Vec<EntryOrdinal>,
-    past: Vec<EntryOrdinal>,
-}
-
-impl Track {
-    /// The live entries, and the past ones too where the question needs them.
-    fn read(&self, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
-        let past: &[EntryOrdinal] = if with_past { &self.past } else { &[] };
-        self.live.iter().chain(past).copied()
-    }
-
-    fn len(&self, with_past: bool) -> usize {
-        self.live.len() + if with_past { self.past.len() } else { 0 }
-    }
-
-    fn retire(&mut self, entry: EntryOrdinal) {
-        // Ordinals are pushed in ascending order and removal keeps it, so the list is sorted.
-        if let Ok(at) = self.live.binary_search(&entry) {
-            self.live.remove(at);
-            self.past.push(entry);
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Pair {
-    grants: Track,
-    denials: Track,
+/// Who signed an entry: its authority, the root above it, and the set of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Issuer {
+    authority: u32,
+    root: u32,
+    signers: u32,
 }
 
 /// All access entries of a log. See the module's doc.
 #[derive(Clone, Debug)]
 pub struct Index {
-    ids: BTreeMap<Arc<str>, TextId>,
-    texts: Vec<Arc<str>>,
-    entries: Vec<Entry>,
-    pairs: BTreeMap<(TextId, TextId), Pair>,
-    memberships: BTreeMap<TextId, Track>,
-    role_denials: BTreeMap<TextId, Track>,
+    texts: Texts,
+    entries: Entries,
+    issuers: Vec<Issuer>,
+    pairs: Pairs,
+    memberships: HashMap<TextId, Track, HashKey>,
+    role_denials: HashMap<TextId, Track, HashKey>,
     /// Live entries that end by themselves, soonest first.
     ending: BTreeSet<(LedgerTime, EntryOrdinal)>,
-    tip_time: LedgerTime,
-    tip_height: u64,
-}
-
-impl Default for Index {
-    fn default() -> Self {
-        Self {
-            ids: BTreeMap::new(),
-            texts: Vec::new(),
-            entries: Vec::new(),
-            pairs: BTreeMap::new(),
-            memberships: BTreeMap::new(),
-            role_denials: BTreeMap::new(),
-            ending: BTreeSet::new(),
-            tip_time: LedgerTime::EPOCH,
-            tip_height: 0,
-        }
-    }
+    /// The actions that stand on some entry.
+    actions: BTreeSet<TextId>,
+    genesis_time: LedgerTime,
+    /// The time of each block, from height 1.
+    times: Vec<LedgerTime>,
 }
 
 impl Index {
+    /// The index of an empty log whose genesis is of `genesis_time`.
+    pub fn new(genesis_time: LedgerTime, key: HashKey) -> Self {
+        Self {
+            texts: Texts::new(key),
+            entries: Entries::new(key),
+            issuers: Vec::new(),
+            pairs: Pairs::new(key),
+            memberships: HashMap::with_hasher(key),
+            role_denials: HashMap::with_hasher(key),
+            ending: BTreeSet::new(),
+            actions: BTreeSet::new(),
+            genesis_time,
+            times: Vec::new(),
+        }
+    }
+
     /// How many access entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -164,56 +140,181 @@ impl Index {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// All access entries, in the order of the log.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries_from(0)
+    }
+
+    /// The access entries from leaf `index` of the log on, in its order. O(log n) to begin.
+    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = Entry<'_>> {
+        let slots = self.entries.slots();
+        slots[slots.partition_point(|slot| slot.index < index)..].iter().map(|slot| self.entry_of(slot))
     }
 
     /// One entry.
     ///
     /// # Panics
     /// If there is no such entry: an ordinal comes from this index.
-    pub fn entry(&self, ordinal: EntryOrdinal) -> &Entry {
-        &self.entries[ordinal as usize]
+    pub fn entry(&self, ordinal: EntryOrdinal) -> Entry<'_> {
+        self.entry_of(self.entries.get(ordinal))
+    }
+
+    /// The access entry at leaf `index` of the log, if there is one. O(log n).
+    pub fn by_index(&self, index: u64) -> Option<Entry<'_>> {
+        let slots = self.entries.slots();
+        let at = slots.binary_search_by_key(&index, |slot| slot.index).ok()?;
+        slots.get(at).map(|slot| self.entry_of(slot))
+    }
+
+    /// The ordinal of the access entry with this id, if there is one.
+    pub fn by_id(&self, id: &RecordId) -> Option<EntryOrdinal> {
+        self.entries.find(id)
+    }
+
+    fn entry_of(&self, slot: &Slot) -> Entry<'_> {
+        let Issuer { authority, root, signers } = self.issuers[slot.issuer as usize];
+        Entry {
+            id: slot.id,
+            index: slot.index,
+            height: slot.height(),
+            added: self.time_of(slot.height()).expect("an entry's block has a time"),
+            authority,
+            root,
+            signers,
+            effect: slot.effect,
+            sub: slot.sub,
+            obj: slot.obj,
+            act: slot.act,
+            start: slot.start,
+            end: slot.end(),
+            revoked: self.entries.revoked(slot),
+            cond: slot.cond().map(|cond| self.text(cond)),
+        }
     }
 
     /// An interned text.
     ///
     /// # Panics
     /// If there is no such text: an id comes from this index.
-    pub fn text(&self, id: TextId) -> &Arc<str> {
-        &self.texts[id as usize]
+    pub fn text(&self, id: TextId) -> &str {
+        self.texts.get(id)
     }
 
     /// The id of a text, if it stands on some entry.
     pub fn text_id(&self, text: &str) -> Option<TextId> {
-        self.ids.get(text).copied()
+        self.texts.find(text)
     }
 
-    /// The access entry at leaf `index` of the log, if there is one. O(log n).
-    pub fn by_index(&self, index: u64) -> Option<&Entry> {
-        let at = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
-        self.entries.get(at)
+    /// How many texts there are; their ids are the numbers below, in the order in which they came.
+    pub fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// The time of a block; of height 0 the genesis time.
+    pub fn time_of(&self, height: u64) -> Option<LedgerTime> {
+        match height.checked_sub(1) {
+            None => Some(self.genesis_time),
+            Some(at) => self.times.get(usize::try_from(at).ok()?).copied(),
+        }
+    }
+
+    /// The last height whose block's time is at most `time`; `None` before the genesis.
+    pub fn height_at(&self, time: LedgerTime) -> Option<u64> {
+        (self.genesis_time <= time).then(|| self.times.partition_point(|block| *block <= time) as u64)
+    }
+
+    /// The height of the last block.
+    pub fn tip_height(&self) -> u64 {
+        self.times.len() as u64
+    }
+
+    /// The time of the last block; of the genesis, if there is none.
+    pub fn tip_time(&self) -> LedgerTime {
+        self.times.last().copied().unwrap_or(self.genesis_time)
     }
 
     /// Whether a question from `lo` on, with knowledge up to `height`, needs past entries.
     pub(crate) fn needs_past(&self, lo: LedgerTime, height: u64) -> bool {
-        lo < self.tip_time || height < self.tip_height
+        lo < self.tip_time() || height < self.tip_height()
     }
 
-    pub(crate) fn grants(&self, sub: TextId, obj: TextId, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
-        self.pairs.get(&(sub, obj)).into_iter().flat_map(move |pair| pair.grants.read(with_past))
+    pub(crate) fn slot(&self, ordinal: EntryOrdinal) -> &Slot {
+        self.entries.get(ordinal)
     }
 
-    pub(crate) fn denials(&self, sub: TextId, obj: TextId, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
-        self.pairs.get(&(sub, obj)).into_iter().flat_map(move |pair| pair.denials.read(with_past))
+    /// When an entry holds, by what is known at `height`.
+    pub(crate) fn window(&self, slot: &Slot, height: u64) -> Window {
+        self.entries.window(slot, height)
+    }
+
+    /// The revocation that ends an entry, if one does that is known at `height`.
+    pub(crate) fn revoked_by(&self, slot: &Slot, height: u64) -> Option<Revoked> {
+        self.entries.revoked(slot).filter(|revoked| revoked.height <= height)
+    }
+
+    /// The root authority above an entry's authority.
+    pub(crate) fn root_of(&self, slot: &Slot) -> u32 {
+        self.issuers[slot.issuer as usize].root
+    }
+
+    /// Whether an entry still counts against the bounds in a block of time `time`: neither revoked nor ended.
+    fn is_live(&self, slot: &Slot, time: LedgerTime) -> bool {
+        self.entries.revoked(slot).is_none() && slot.end().is_none_or(|end| end > time)
+    }
+
+    /// Calls `found` with the id of every pattern that covers the name `name` and stands on some entry, most
+    /// specific first, and gives how many were looked up.
+    pub(crate) fn covering(&self, name: &str, found: impl FnMut(TextId)) -> u32 {
+        self.texts.covering(name, found)
+    }
+
+    pub(crate) fn pair(&self, sub: TextId, obj: TextId) -> Option<&Pair> {
+        self.pairs.get(sub, obj)
+    }
+
+    /// The pairs of a subject, as it stands on entries, in the order in which they came.
+    pub(crate) fn pairs_of_sub(&self, sub: TextId) -> impl Iterator<Item = &Pair> {
+        self.pairs.of_sub(sub)
+    }
+
+    /// The pairs of an object, as it stands on entries, in the order in which they came.
+    pub(crate) fn pairs_of_obj(&self, obj: TextId) -> impl Iterator<Item = &Pair> {
+        self.pairs.of_obj(obj)
+    }
+
+    /// The height from which a text stands on some entry as its subject.
+    pub(crate) fn subject_since(&self, sub: TextId) -> Option<u64> {
+        self.pairs_of_sub(sub).next().map(|pair| self.slot(pair.first).height())
+    }
+
+    /// The height from which a text stands on some entry as its object.
+    pub(crate) fn object_since(&self, obj: TextId) -> Option<u64> {
+        self.pairs_of_obj(obj).next().map(|pair| self.slot(pair.first).height())
+    }
+
+    /// The actions that stand on some entry, `*` too.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = TextId> {
+        self.actions.iter().copied()
+    }
+
+    /// Live entries that end by themselves, soonest first, from (`time`, `ordinal`) on.
+    pub(crate) fn ending_from(
+        &self,
+        time: LedgerTime,
+        ordinal: EntryOrdinal,
+    ) -> impl Iterator<Item = (LedgerTime, EntryOrdinal)> {
+        self.ending.range((time, ordinal)..).copied()
     }
 
     pub(crate) fn memberships(&self, sub: TextId, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
         self.memberships.get(&sub).into_iter().flat_map(move |track| track.read(with_past))
+    }
+
+    pub(crate) fn has_role_denials(&self) -> bool {
+        !self.role_denials.is_empty()
     }
 
     pub(crate) fn role_denials(&self, sub: TextId, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
@@ -224,29 +325,26 @@ impl Index {
         self.role_denials.get(&sub).map_or(0, |track| track.len(with_past))
     }
 
-    /// How many live grants of root `root` stand on exactly this subject, object and action.
+    /// The live grants of root `root` on exactly this subject, object and action.
     pub(crate) fn live_grants<'a>(
         &'a self,
         root: u32,
         access: &Access,
         time: LedgerTime,
     ) -> impl Iterator<Item = EntryOrdinal> + use<'a> {
-        let key = (|| {
-            Some((
-                self.text_id(access.sub.as_str())?,
-                self.text_id(access.obj.as_str())?,
-                self.text_id(access.act.as_str())?,
-            ))
+        let found = (|| {
+            let (sub, obj) = (self.text_id(access.sub.as_str())?, self.text_id(access.obj.as_str())?);
+            Some((self.pair(sub, obj)?, self.text_id(access.act.as_str())?))
         })();
-        key.into_iter().flat_map(move |(sub, obj, act)| {
-            self.grants(sub, obj, false).filter(move |ordinal| {
-                let entry = self.entry(*ordinal);
-                entry.root == root && entry.act == act && entry.is_live(time)
+        found.into_iter().flat_map(move |(pair, act)| {
+            pair.grants(false).filter(move |ordinal| {
+                let slot = self.slot(*ordinal);
+                self.root_of(slot) == root && slot.act == act && self.is_live(slot, time)
             })
         })
     }
 
-    /// How many live membership grants of root `root` stand on exactly this subject.
+    /// The live membership grants of root `root` of exactly this subject.
     pub(crate) fn live_memberships<'a>(
         &'a self,
         root: u32,
@@ -255,110 +353,89 @@ impl Index {
     ) -> impl Iterator<Item = EntryOrdinal> + use<'a> {
         self.text_id(access.sub.as_str()).into_iter().flat_map(move |sub| {
             self.memberships(sub, false).filter(move |ordinal| {
-                let entry = self.entry(*ordinal);
-                entry.root == root && entry.is_live(time)
+                let slot = self.slot(*ordinal);
+                self.root_of(slot) == root && self.is_live(slot, time)
             })
         })
     }
 
-    fn intern(&mut self, text: &str) -> TextId {
-        if let Some(id) = self.ids.get(text) {
-            return *id;
-        }
-        let id = u32::try_from(self.texts.len()).expect("a log names fewer than 2^32 texts");
-        let text: Arc<str> = text.into();
-        self.texts.push(text.clone());
-        self.ids.insert(text, id);
-        id
-    }
-
-    /// Adds an entry and gives its ordinal. Entries come in the order of the log.
-    pub(crate) fn insert(&mut self, place: NewEntry<'_>) -> EntryOrdinal {
-        let NewEntry { access, index, height, added, authority, root, signers, revoked } = place;
-        let ordinal = u32::try_from(self.entries.len()).expect("a log holds fewer than 2^32 entries");
-        let (sub, obj) = (self.intern(access.sub.as_str()), self.intern(access.obj.as_str()));
-        let act = self.intern(access.act.as_str());
-        let entry = Entry {
-            index,
-            height,
-            added,
-            authority,
-            root,
-            signers,
-            effect: access.effect,
-            sub,
-            obj,
-            act,
-            start: access.iss.map_or(added, |iss| iss.max(added)),
-            end: access.exp,
-            revoked,
-            cond: access.cond.as_deref().map(Box::from),
-        };
-        let live = entry.is_live(added);
-        if let (true, Some(end)) = (live, entry.end) {
+    /// Adds an entry of the block at `height` and gives its ordinal. Entries come in the order of the log.
+    pub(crate) fn insert(&mut self, new: NewEntry<'_>) -> EntryOrdinal {
+        let NewEntry { id, access, index, height, added, authority, root, signers } = new;
+        let (sub, obj) = (self.texts.intern(access.sub.as_str()), self.texts.intern(access.obj.as_str()));
+        let act = self.texts.intern(access.act.as_str());
+        let cond = access.cond.as_deref().map(|cond| self.texts.intern(cond));
+        let issuer = self.intern_issuer(Issuer { authority, root, signers });
+        let start = access.iss.map_or(added, |iss| iss.max(added));
+        let (end, effect) = (access.exp, access.effect);
+        self.actions.insert(act);
+        let ordinal = self.entries.push(NewSlot { id, index, start, end, height, issuer, sub, obj, act, cond, effect });
+        let is_live = end.is_none_or(|end| end > added);
+        if let (true, Some(end)) = (is_live, end) {
             self.ending.insert((end, ordinal));
         }
-        self.entries.push(entry);
-        for track in self.tracks_of(ordinal) {
-            if live { track.live.push(ordinal) } else { track.past.push(ordinal) }
-        }
+        self.pairs.enter(sub, obj, ordinal);
+        self.tracks_of(ordinal, |track| track.push(ordinal, is_live));
         ordinal
     }
 
     /// Ends an entry. The first revocation in the log counts; a later one changes nothing.
     pub(crate) fn revoke(&mut self, ordinal: EntryOrdinal, revoked: Revoked) {
-        let entry = &mut self.entries[ordinal as usize];
-        if entry.revoked.is_some() {
+        let slot = self.entries.get(ordinal);
+        if self.entries.revoked(slot).is_some() {
             return;
         }
-        entry.revoked = Some(revoked);
-        if let Some(end) = entry.end {
+        if let Some(end) = slot.end() {
             self.ending.remove(&(end, ordinal));
         }
-        for track in self.tracks_of(ordinal) {
-            track.retire(ordinal);
-        }
+        self.entries.revoke(ordinal, revoked);
+        self.tracks_of(ordinal, |track| track.retire(ordinal));
     }
 
-    /// Moves to a block's height and time: what ended by then is past.
-    pub(crate) fn advance(&mut self, height: u64, time: LedgerTime) {
-        self.tip_height = height;
-        self.tip_time = time;
+    /// Moves to the next block, of time `time`: what ended by then is past.
+    pub(crate) fn advance(&mut self, time: LedgerTime) {
+        self.times.push(time);
         while let Some((end, ordinal)) = self.ending.first().copied() {
             if end > time {
                 break;
             }
             self.ending.pop_first();
-            for track in self.tracks_of(ordinal) {
-                track.retire(ordinal);
-            }
+            self.tracks_of(ordinal, |track| track.retire(ordinal));
         }
     }
 
     /// Every list that an entry stands on.
-    fn tracks_of(&mut self, ordinal: EntryOrdinal) -> impl Iterator<Item = &mut Track> {
-        let Entry { sub, obj, act, effect, .. } = self.entries[ordinal as usize];
-        let is_member = |act: &str| act == crate::name::Action::MEMBER;
-        let (membership, role_denial) = match effect {
-            Effect::Grant => (is_member(&self.texts[act as usize]), false),
+    fn tracks_of(&mut self, ordinal: EntryOrdinal, mut change: impl FnMut(&mut Track)) {
+        let Slot { sub, obj, act, effect, .. } = *self.entries.get(ordinal);
+        let is_member = self.texts.get(act) == Action::MEMBER;
+        let list = match effect {
+            Effect::Grant => is_member.then_some(&mut self.memberships),
             Effect::Deny => {
-                let act = &self.texts[act as usize];
-                (false, (is_member(act) || &**act == ActionPattern::ANY) && may_cover_role(&self.texts[obj as usize]))
+                let may_be = is_member || self.texts.get(act) == ActionPattern::ANY;
+                (may_be && may_cover_role(self.texts.get(obj))).then_some(&mut self.role_denials)
             }
         };
-        let pair = self.pairs.entry((sub, obj)).or_default();
-        let track = match effect {
-            Effect::Grant => &mut pair.grants,
-            Effect::Deny => &mut pair.denials,
-        };
-        let membership = membership.then(|| self.memberships.entry(sub).or_default());
-        let role_denial = role_denial.then(|| self.role_denials.entry(sub).or_default());
-        [Some(track), membership, role_denial].into_iter().flatten()
+        if let Some(list) = list {
+            change(list.entry(sub).or_default());
+        }
+        if let Some(pair) = self.pairs.get_mut(sub, obj) {
+            change(pair.track(effect));
+        }
+    }
+
+    fn intern_issuer(&mut self, issuer: Issuer) -> u32 {
+        // Neighbours in the log are mostly of one issuer, and there are few issuers in all.
+        let at = self.issuers.iter().rposition(|own| *own == issuer).unwrap_or_else(|| {
+            self.issuers.push(issuer);
+            self.issuers.len() - 1
+        });
+        u32::try_from(at).expect("no more issuers than entries")
     }
 }
 
 /// What the index takes in: an access statement and where it stands.
 pub(crate) struct NewEntry<'a> {
+    pub(crate) id: RecordId,
     pub(crate) access: &'a Access,
     pub(crate) index: u64,
     pub(crate) height: u64,
@@ -366,5 +443,4 @@ pub(crate) struct NewEntry<'a> {
     pub(crate) authority: u32,
     pub(crate) root: u32,
     pub(crate) signers: u32,
-    pub(crate) revoked: Option<Revoked>,
 }

@@ -48,7 +48,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use action::{Action, ActionPattern};
 pub use error::NameError;
-pub use pattern::{Candidates, Pattern, candidates};
+pub use pattern::{Pattern, candidates};
+pub(crate) use pattern::{covers_text, wider};
 
 use crate::limits::{NAME_ID_BYTES_MAX, NAME_SEGMENTS_MAX, NAME_TYPE_BYTES_MAX};
 use crate::time::Excerpt;

@@ -20,6 +20,8 @@ use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
+
 pub use authority::{Authorities, Authority, KnownKey};
 pub use changes::{Changes, Placed};
 
@@ -27,7 +29,7 @@ use crate::block::{BLOCK_VERSION, Block, Header, records_root};
 use crate::codec::Blob;
 use crate::genesis::Genesis;
 use crate::hash::Digest;
-use crate::index::{EntryOrdinal, Index, NewEntry};
+use crate::index::{EntryOrdinal, HashKey, Index, NewEntry};
 use crate::key::{KeyId, PublicKey, Signature};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX};
 use crate::merkle::Frontier;
@@ -74,13 +76,12 @@ pub struct State {
     log: Frontier,
     authorities: Authorities,
     validators: Vec<ValidatorKeys>,
-    settled: BTreeMap<RecordId, Settled>,
     index: Index,
+    /// The leaves of the records that are no access entry.
+    others: HashMap<RecordId, u64, HashKey>,
     waiting: BTreeMap<RecordId, Vec<Waiting>>,
     /// How many revocations of each authority wait.
     waiting_of: BTreeMap<u32, usize>,
-    /// The time of each block, from height 1.
-    times: Vec<LedgerTime>,
 }
 
 /// Why a block is invalid.
@@ -136,6 +137,15 @@ impl State {
     /// # Errors
     /// What [`Genesis::check`] finds.
     pub fn new(genesis: Genesis) -> Result<Self, Refusal> {
+        Self::keyed(genesis, HashKey::default())
+    }
+
+    /// As [`State::new`], for a process that others send records to: with a key for its hash tables that they
+    /// do not know.
+    ///
+    /// # Errors
+    /// What [`Genesis::check`] finds.
+    pub fn keyed(genesis: Genesis, key: HashKey) -> Result<Self, Refusal> {
         genesis.check()?;
         let chain = genesis.chain_id();
         Ok(Self {
@@ -144,11 +154,10 @@ impl State {
             log: Frontier::new(),
             authorities: Authorities::of(&genesis),
             validators: genesis.validators.clone(),
-            settled: BTreeMap::new(),
-            index: Index::default(),
+            index: Index::new(genesis.time, key),
+            others: HashMap::with_hasher(key),
             waiting: BTreeMap::new(),
             waiting_of: BTreeMap::new(),
-            times: Vec::new(),
             genesis,
         })
     }
@@ -190,20 +199,20 @@ impl State {
 
     /// Where a record stands in the log, if it does.
     pub fn settled(&self, id: &RecordId) -> Option<Settled> {
-        self.settled.get(id).copied()
+        if let Some(entry) = self.index.by_id(id) {
+            return Some(Settled { index: self.index.slot(entry).index, entry: Some(entry) });
+        }
+        self.others.get(id).map(|index| Settled { index: *index, entry: None })
     }
 
     /// The time of a block; of height 0 the genesis time.
     pub fn time_of(&self, height: u64) -> Option<LedgerTime> {
-        match height.checked_sub(1) {
-            None => Some(self.genesis.time),
-            Some(at) => self.times.get(usize::try_from(at).ok()?).copied(),
-        }
+        self.index.time_of(height)
     }
 
     /// The last height whose block's time is at most `time`; `None` before the genesis.
     pub fn height_at(&self, time: LedgerTime) -> Option<u64> {
-        (self.genesis.time <= time).then(|| self.times.partition_point(|block| *block <= time) as u64)
+        self.index.height_at(time)
     }
 
     /// Checks everything about a record that does not depend on entries: chain, authority, keys,
@@ -348,24 +357,27 @@ impl State {
         let header = &changes.leaf.header;
         assert_eq!(header.previous, self.tip.commit_leaf, "changes are committed on the state that they were made on");
         for placed in &changes.records {
-            let entry = match (&placed.record.signed().statement().body, placed.is_accepted()) {
-                (Body::Access(access), true) => Some(self.index.insert(NewEntry {
-                    access,
-                    index: placed.index,
-                    height: header.height,
-                    added: header.time,
-                    authority: placed.record.authority,
-                    root: self.authorities.root_of(placed.record.authority),
-                    signers: self.authorities.intern_signers(&placed.record.keys),
-                    revoked: None,
-                })),
-                _ => None,
-            };
-            self.settled.insert(placed.record.id(), Settled { index: placed.index, entry });
+            match (placed.record.signed().body(), placed.is_accepted()) {
+                (Body::Access(access), true) => {
+                    self.index.insert(NewEntry {
+                        id: placed.record.id(),
+                        access,
+                        index: placed.index,
+                        height: header.height,
+                        added: header.time,
+                        authority: placed.record.authority,
+                        root: self.authorities.root_of(placed.record.authority),
+                        signers: self.authorities.intern_signers(&placed.record.keys),
+                    });
+                }
+                _ => {
+                    self.others.insert(placed.record.id(), placed.index);
+                }
+            }
         }
         for (target, revoked) in &changes.revoked {
-            let entry = self.settled.get(target).and_then(|settled| settled.entry);
-            self.index.revoke(entry.expect("a revoked target is an accepted entry"), *revoked);
+            let entry = self.index.by_id(target).expect("a revoked target is an accepted entry");
+            self.index.revoke(entry, *revoked);
         }
         for (target, waiting) in &changes.now_waiting {
             self.waiting.entry(*target).or_default().push(*waiting);
@@ -378,8 +390,7 @@ impl State {
                 }
             }
         }
-        self.index.advance(header.height, header.time);
-        self.times.push(header.time);
+        self.index.advance(header.time);
         self.tip =
             Tip { height: header.height, time: header.time, commit_leaf: changes.leaf.hash(), block: header.hash() };
         self.log = changes.log;

@@ -408,7 +408,7 @@ impl Chain {
         let pattern = |name: &str, side| query.get(name).map(|text| Pattern::from_display(text, side).unwrap());
         let (sub, obj) = (pattern("sub", Side::Subject), pattern("obj", Side::Object));
         let act = query.get("act").map(|text| ActionPattern::parse(text).unwrap());
-        let all = self.state.index().entries().iter().filter_map(|entry| self.entry(entry.index, entry.height));
+        let all = self.state.index().entries().filter_map(|entry| self.entry(entry.index, entry.height));
         let fits = |entry: &Entry| {
             let (own_sub, own_obj) =
                 (Pattern::from_display(&entry.sub, Side::Subject), Pattern::from_display(&entry.obj, Side::Object));

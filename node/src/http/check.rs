@@ -12,7 +12,7 @@ use writ_proto::api::{
 use writ_proto::decision::{Decision, Moment, Question, ReachedRole, Truth, Why, explain, resolve};
 use writ_proto::hash::Digest;
 use writ_proto::name::{Name, Side};
-use writ_proto::record::{AuthorityName, Effect, RecordId};
+use writ_proto::record::{AuthorityName, Effect};
 use writ_proto::time::{Excerpt, Interval, LedgerTime};
 
 use super::error::ApiError;
@@ -209,7 +209,6 @@ fn resolve_now(ledger: &Ledger, asked: &Asked) -> Result<Resolved, ApiError> {
 
 fn answer_of(ledger: &Ledger, resolved: Resolved, explained: bool) -> Result<CheckAnswer, ApiError> {
     let Resolved { decision, interval, height, .. } = &resolved;
-    let entries = decision.entries.iter().map(|index| id_at(ledger, *index)).collect::<Result<Vec<RecordId>, _>>()?;
     let position = match resolved.leaf {
         Some(leaf) => position_token(*height, &leaf),
         None => super::receipt::position_of(ledger, *height)?,
@@ -217,7 +216,7 @@ fn answer_of(ledger: &Ledger, resolved: Resolved, explained: bool) -> Result<Che
     Ok(CheckAnswer {
         decision: if decision.why == Why::Grant { Effect::Grant } else { Effect::Deny },
         why: decision.why.as_str().into(),
-        entries,
+        entries: decision.ids.clone(),
         at: interval.hi(),
         height: *height,
         position,

@@ -174,7 +174,7 @@ impl Terms {
         }
     }
 
-    fn fit(&self, entry: &index::Entry) -> bool {
+    fn fit(&self, entry: &index::Entry<'_>) -> bool {
         let is = |wanted: Option<Option<u32>>, found| wanted.is_none_or(|wanted| wanted == Some(found));
         is(self.sub, entry.sub)
             && is(self.obj, entry.obj)
@@ -238,11 +238,9 @@ fn end_of(ledger: &Ledger, height: u64) -> Result<u64, ApiError> {
 
 fn walk(state: &State, filter: &Filter, from: u64, to: u64) -> Walk {
     let terms = Terms::of(filter, state);
-    let entries = state.index().entries();
-    let first = entries.partition_point(|entry| entry.index < from);
     let (mut found, mut gaps) = (Vec::new(), Vec::new());
     let (mut at, mut places) = (from, 0);
-    for (seen, entry) in entries[first..].iter().enumerate() {
+    for (seen, entry) in state.index().entries_from(from).enumerate() {
         if entry.index >= to {
             break;
         }
@@ -257,8 +255,8 @@ fn walk(state: &State, filter: &Filter, from: u64, to: u64) -> Walk {
                 return Walk { found, gaps, next: Some(gap.1) };
             }
         }
-        if terms.fit(entry) {
-            let index::Entry { index, height, added, revoked, .. } = *entry;
+        if terms.fit(&entry) {
+            let index::Entry { index, height, added, revoked, .. } = entry;
             found.push(Standing { index, height, added, revoked });
         }
         at = entry.index + 1;

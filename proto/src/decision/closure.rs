@@ -5,16 +5,21 @@
 //! are subsets of it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use super::{ReachedRole, Reader, Truth};
+use super::reader::{Party, Reader};
+use super::{ReachedRole, Truth};
 use crate::index::{EntryOrdinal, Index, TextId};
 use crate::limits::CLOSURE_ROLES_MAX;
-use crate::name::{Name, Pattern, candidates};
+use crate::name::{Action, ActionPattern, covers_text};
 
 /// A membership grant that was followed: from one name of W to another, by their places.
+#[derive(Clone, Copy)]
 struct Edge {
+    from: usize,
     to: usize,
     over: EntryOrdinal,
     truth: Truth,
@@ -26,37 +31,52 @@ struct Edge {
 struct Reached {
     /// The role's text; the subject itself may stand on no entry at all.
     role: Option<TextId>,
-    /// The patterns on entries that cover this name.
-    patterns: Vec<TextId>,
-    /// The membership grants that lead on from here.
-    edges: Vec<Edge>,
+    /// The texts on entries that cover this name, among [`Wide::covering`].
+    covering: Range<usize>,
     /// Over which grant it was first reached; none for the subject.
     over: Option<EntryOrdinal>,
     /// Reached over conditions that are true only (W!).
     definite: bool,
 }
 
+/// A text on entries that covers names in W, and so carries their grants and denials.
+pub(super) struct Bearer {
+    pub(super) text: TextId,
+    /// Whether it covers a name in W!.
+    pub(super) definite: bool,
+    /// Which names it covers, among [`Wide::borne`].
+    names: Range<usize>,
+}
+
 /// Steps 5 and 6: the wide closure.
 pub(super) struct Wide {
     names: Vec<Reached>,
+    covering: Vec<TextId>,
+    /// By where they begin, once the walk is over.
+    edges: Vec<Edge>,
     places: BTreeMap<TextId, usize>,
+    /// Who bears entries, ascending, and the places of the names that each covers.
+    bearers: Vec<Bearer>,
+    borne: Vec<usize>,
     /// The subject, if it is a role that stands on no entry: it has no place by text.
-    unnamed_role: Option<Name>,
+    unnamed_role: Option<String>,
     cut: BTreeSet<u32>,
 }
 
 impl Wide {
-    pub(super) fn of(reader: &mut Reader<'_>, subject: &Name) -> Self {
-        let own = reader.index.text_id(subject.as_str());
-        let unnamed_role = (subject.is_role() && own.is_none()).then(|| subject.clone());
-        let mut wide = Self { names: Vec::new(), places: BTreeMap::new(), unnamed_role, cut: BTreeSet::new() };
-        if let Some(own) = own.filter(|_| subject.is_role()) {
-            wide.places.insert(own, 0);
-        }
-        let patterns = reader.text_ids(subject);
-        wide.names.push(Reached { role: own, patterns, edges: Vec::new(), over: None, definite: true });
-
-        let mut counted: BTreeMap<u32, BTreeSet<TextId>> = BTreeMap::new();
+    pub(super) fn of(reader: &mut Reader<'_>, subject: &Party) -> Self {
+        let own = subject.own.filter(|_| subject.is_role());
+        let mut wide = Self {
+            names: vec![Reached { role: own, covering: 0..subject.covering.len(), over: None, definite: true }],
+            covering: subject.covering.clone(),
+            edges: Vec::new(),
+            places: own.into_iter().map(|own| (own, 0)).collect(),
+            bearers: Vec::new(),
+            borne: Vec::new(),
+            unnamed_role: (subject.is_role() && own.is_none()).then(|| subject.text.clone()),
+            cut: BTreeSet::new(),
+        };
+        let mut counted = None;
         let mut level = 0..1;
         while !level.is_empty() {
             let next = wide.names.len();
@@ -65,20 +85,22 @@ impl Wide {
             }
             level = next..wide.names.len();
         }
+        wide.edges.sort_by_key(|edge| edge.from);
         wide.mark_definite();
+        wide.list_bearers();
         wide
     }
 
     /// The membership grants that lead on from the names at `level`, in the order in which budgets count:
     /// by role bytewise, then as in the log.
-    fn leads(&self, reader: &mut Reader<'_>, level: core::ops::Range<usize>) -> Vec<(TextId, usize, EntryOrdinal)> {
+    fn leads(&self, reader: &mut Reader<'_>, level: Range<usize>) -> Vec<(TextId, usize, EntryOrdinal)> {
         let index = reader.index;
         let mut leads = Vec::new();
         for from in level {
-            for pattern in &self.names[from].patterns {
+            for text in &self.covering[self.names[from].covering.clone()] {
                 reader.lookups += 1;
-                for ordinal in index.memberships(*pattern, reader.with_past) {
-                    let entry = index.entry(ordinal);
+                for ordinal in index.memberships(*text, reader.with_past) {
+                    let entry = index.slot(ordinal);
                     reader.note(entry);
                     if reader.holds_somewhere(entry) && reader.truth(entry) != Truth::False {
                         leads.push((entry.obj, from, ordinal));
@@ -86,7 +108,12 @@ impl Wide {
                 }
             }
         }
-        leads.sort_by(|a, b| index.text(a.0).cmp(index.text(b.0)).then(a.2.cmp(&b.2)).then(a.1.cmp(&b.1)));
+        if self.names.len() + leads.len() > CLOSURE_ROLES_MAX {
+            leads.sort_by(|a, b| index.text(a.0).cmp(index.text(b.0)).then(a.2.cmp(&b.2)).then(a.1.cmp(&b.1)));
+        } else {
+            // No budget can run out, so any fixed order does.
+            leads.sort_unstable_by_key(|(role, from, over)| (*role, *over, *from));
+        }
         leads
     }
 
@@ -94,74 +121,107 @@ impl Wide {
     fn follow(
         &mut self,
         reader: &mut Reader<'_>,
-        counted: &mut BTreeMap<u32, BTreeSet<TextId>>,
+        counted: &mut Option<BTreeMap<u32, BTreeSet<usize>>>,
         role: TextId,
         from: usize,
         over: EntryOrdinal,
     ) {
-        let entry = reader.index.entry(over);
+        let entry = reader.index.slot(over);
+        let root = reader.index.root_of(entry);
         let known = self.places.get(&role).copied();
-        if known == Some(0) || self.cut.contains(&entry.root) {
+        if known == Some(0) || self.cut.contains(&root) {
             return;
         }
-        let roles = counted.entry(entry.root).or_default();
-        if !roles.contains(&role) {
-            if roles.len() == CLOSURE_ROLES_MAX {
-                self.cut.insert(entry.root);
+        let to = known.unwrap_or(self.names.len());
+        // Who reached no more roles than fit one budget cannot have used one up: counting begins late.
+        if self.names.len() > CLOSURE_ROLES_MAX {
+            let roles = counted.get_or_insert_with(|| self.count()).entry(root).or_default();
+            if !roles.contains(&to) && roles.len() == CLOSURE_ROLES_MAX {
+                self.cut.insert(root);
                 return;
             }
-            roles.insert(role);
+            roles.insert(to);
         }
-        let to = known.unwrap_or_else(|| {
-            let name = Name::parse_full(reader.index.text(role)).expect("a membership grant names an exact role");
-            let patterns = reader.text_ids(&name);
-            self.places.insert(role, self.names.len());
-            self.names.push(Reached {
-                role: Some(role),
-                patterns,
-                edges: Vec::new(),
-                over: Some(over),
-                definite: false,
-            });
-            self.names.len() - 1
-        });
-        let edge =
-            Edge { to, over, truth: reader.truth(entry), throughout: reader.holds_throughout(entry), root: entry.root };
-        self.names[from].edges.push(edge);
+        if known.is_none() {
+            let begin = self.covering.len();
+            let covering = &mut self.covering;
+            reader.lookups += reader.index.covering(reader.index.text(role), |id| covering.push(id));
+            self.places.insert(role, to);
+            let covering = begin..self.covering.len();
+            self.names.push(Reached { role: Some(role), covering, over: Some(over), definite: false });
+        }
+        let (truth, throughout) = (reader.truth(entry), reader.holds_throughout(entry));
+        self.edges.push(Edge { from, to, over, truth, throughout, root });
+    }
+
+    /// The places of the roles reached so far, by the root over whose grants.
+    fn count(&self) -> BTreeMap<u32, BTreeSet<usize>> {
+        let mut counted: BTreeMap<u32, BTreeSet<usize>> = BTreeMap::new();
+        for edge in &self.edges {
+            counted.entry(edge.root).or_default().insert(edge.to);
+        }
+        counted
+    }
+
+    fn edges_from(&self, place: usize) -> &[Edge] {
+        let begin = self.edges.partition_point(|edge| edge.from < place);
+        let len = self.edges[begin..].iter().take_while(|edge| edge.from == place).count();
+        &self.edges[begin..begin + len]
     }
 
     fn mark_definite(&mut self) {
         let mut open = vec![0];
         while let Some(at) = open.pop() {
-            let onward: Vec<usize> =
-                self.names[at].edges.iter().filter(|edge| edge.truth == Truth::True).map(|edge| edge.to).collect();
-            for to in onward {
-                if !self.names[to].definite {
-                    self.names[to].definite = true;
-                    open.push(to);
+            let begin = self.edges.partition_point(|edge| edge.from < at);
+            for edge in self.edges[begin..].iter().take_while(|edge| edge.from == at) {
+                if edge.truth == Truth::True && !self.names[edge.to].definite {
+                    self.names[edge.to].definite = true;
+                    open.push(edge.to);
                 }
             }
         }
+    }
+
+    fn list_bearers(&mut self) {
+        let mut borne: Vec<(TextId, usize)> = Vec::with_capacity(self.covering.len());
+        for (place, name) in self.names.iter().enumerate() {
+            borne.extend(self.covering[name.covering.clone()].iter().map(|text| (*text, place)));
+        }
+        borne.sort_unstable();
+        self.borne = borne.iter().map(|(_, place)| *place).collect();
+        self.bearers = Vec::with_capacity(borne.len());
+        let mut begin = 0;
+        for names in borne.chunk_by(|a, b| a.0 == b.0) {
+            let end = begin + names.len();
+            let definite = names.iter().any(|(_, place)| self.names[*place].definite);
+            self.bearers.push(Bearer { text: names[0].0, definite, names: begin..end });
+            begin = end;
+        }
+    }
+
+    /// Every text on entries that covers a name in W, once, ascending.
+    pub(super) fn bearers(&self) -> &[Bearer] {
+        &self.bearers
     }
 
     /// Step 7: the roles in W that a membership denial covers, and whether one does so definitely.
     pub(super) fn denied_roles(&self, reader: &mut Reader<'_>) -> BTreeMap<TextId, bool> {
         let mut denied: BTreeMap<TextId, bool> = BTreeMap::new();
         let index = reader.index;
-        if self.places.is_empty() && self.unnamed_role.is_none() {
+        if !index.has_role_denials() || (self.places.is_empty() && self.unnamed_role.is_none()) {
             return denied;
         }
-        for (sub, definite_subject) in self.subjects() {
+        for bearer in &self.bearers {
             reader.lookups += 1;
             // A subject with more role denials than W has roles is asked role by role.
-            let ordinals: Vec<EntryOrdinal> = if index.role_denials_len(sub, reader.with_past) <= 4 * self.places.len()
-            {
-                index.role_denials(sub, reader.with_past).collect()
+            let few = index.role_denials_len(bearer.text, reader.with_past) <= 4 * self.places.len();
+            let ordinals: Vec<EntryOrdinal> = if few {
+                index.role_denials(bearer.text, reader.with_past).collect()
             } else {
-                self.role_denials_by_key(reader, sub)
+                self.role_denials_by_key(reader, bearer.text)
             };
             for ordinal in ordinals {
-                let entry = index.entry(ordinal);
+                let entry = index.slot(ordinal);
                 let covered = self.roles_covered(index, entry.obj);
                 if covered.is_empty() && !self.covers_unnamed_role(index, entry.obj) {
                     continue;
@@ -171,7 +231,7 @@ impl Wide {
                     continue;
                 }
                 let definite = match reader.truth(entry) {
-                    Truth::True => definite_subject,
+                    Truth::True => bearer.definite,
                     Truth::Indeterminate => false,
                     Truth::False => continue,
                 };
@@ -186,18 +246,19 @@ impl Wide {
     fn role_denials_by_key(&self, reader: &mut Reader<'_>, sub: TextId) -> Vec<EntryOrdinal> {
         let index = reader.index;
         let mut objects: BTreeSet<TextId> = BTreeSet::new();
-        let named = self.places.keys().map(|role| Name::parse_full(index.text(*role)).expect("a role in W is a name"));
-        for name in named.chain(self.unnamed_role.clone()) {
-            objects.extend(candidates(&name).filter_map(|text| index.text_id(&text)));
+        let named = self.places.keys().map(|role| index.text(*role));
+        for name in named.chain(self.unnamed_role.as_deref()) {
+            reader.lookups += index.covering(name, |id| {
+                objects.insert(id);
+            });
         }
         let mut ordinals = Vec::new();
         for obj in objects {
-            reader.lookups += 1;
+            let Some(pair) = reader.pair(sub, obj) else { continue };
             let is_role_denial = |ordinal: &EntryOrdinal| {
-                let act = index.text(index.entry(*ordinal).act);
-                **act == *crate::name::ActionPattern::ANY || **act == *crate::name::Action::MEMBER
+                matches!(index.text(index.slot(*ordinal).act), ActionPattern::ANY | Action::MEMBER)
             };
-            ordinals.extend(index.denials(sub, obj, reader.with_past).filter(is_role_denial));
+            ordinals.extend(pair.denials(reader.with_past).filter(is_role_denial));
         }
         ordinals
     }
@@ -207,33 +268,15 @@ impl Wide {
         if self.places.contains_key(&obj) {
             return vec![obj];
         }
-        let pattern = Pattern::parse_full(index.text(obj)).expect("an entry's object is a pattern");
-        if pattern.as_exact().is_some() {
+        let pattern = index.text(obj);
+        if !pattern.ends_with('*') {
             return Vec::new();
         }
-        let covers = |role: &&TextId| Name::parse_full(index.text(**role)).is_ok_and(|name| pattern.covers(&name));
-        self.places.keys().filter(covers).copied().collect()
+        self.places.keys().filter(|role| covers_text(pattern, index.text(**role))).copied().collect()
     }
 
     fn covers_unnamed_role(&self, index: &Index, obj: TextId) -> bool {
-        let covers = |role: &Name| Pattern::parse_full(index.text(obj)).is_ok_and(|pattern| pattern.covers(role));
-        self.unnamed_role.as_ref().is_some_and(covers)
-    }
-
-    /// Every pattern that covers a name in W, once, and whether it covers one in W!.
-    pub(super) fn subjects(&self) -> BTreeMap<TextId, bool> {
-        let mut subjects: BTreeMap<TextId, bool> = BTreeMap::new();
-        for name in &self.names {
-            for pattern in &name.patterns {
-                *subjects.entry(*pattern).or_default() |= name.definite;
-            }
-        }
-        subjects
-    }
-
-    /// The names in W by place, with the patterns that cover each.
-    pub(super) fn names(&self) -> impl Iterator<Item = (usize, &[TextId])> {
-        self.names.iter().map(|name| name.patterns.as_slice()).enumerate()
+        self.unnamed_role.as_deref().is_some_and(|role| covers_text(index.text(obj), role))
     }
 
     pub(super) fn is_cut(&self, root: u32) -> bool {
@@ -253,8 +296,8 @@ impl Wide {
         let reached = |(place, name): (usize, &Reached)| {
             let (role, over) = (name.role?, name.over?);
             Some(ReachedRole {
-                role: index.text(role).clone(),
-                over: index.entry(over).index,
+                role: index.text(role).into(),
+                over: index.slot(over).index,
                 denied: is_denied(role),
                 entered: narrow.contains(place),
             })
@@ -285,7 +328,7 @@ impl Narrow {
         for depth in 1.. {
             let mut next = Vec::new();
             for at in level {
-                for edge in &wide.names[at].edges {
+                for edge in wide.edges_from(at) {
                     let denied = wide.names[edge.to].role.is_some_and(&is_denied);
                     let followed = edge.throughout && accepted.contains(&edge.truth) && !wide.cut.contains(&edge.root);
                     if followed && !denied && ways[edge.to].is_none() {
@@ -306,9 +349,11 @@ impl Narrow {
         self.ways[place].is_some()
     }
 
-    /// How many memberships lead to this name; the most there can be for one that is not reached.
-    pub(super) fn level(&self, place: usize) -> usize {
-        self.ways[place].map_or(usize::MAX, |way| way.level)
+    /// The nearest name in N that `bearer` covers, by its place in W.
+    pub(super) fn nearest(&self, wide: &Wide, bearer: &Bearer) -> Option<usize> {
+        let names = wide.borne[bearer.names.clone()].iter();
+        let reached = names.filter_map(|place| Some((self.ways[*place]?.level, *place)));
+        reached.min().map(|(_, place)| place)
     }
 
     /// The memberships on one shortest path from the subject to this name.

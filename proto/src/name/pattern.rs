@@ -12,7 +12,6 @@ use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::iter::FusedIterator;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -161,56 +160,41 @@ fn prefix(below: &str) -> &str {
     &below[..below.len() - EVERYTHING.len()]
 }
 
+/// Whether the pattern `text` (a full text, or a name's) stands for the name `name` (a full text).
+pub(crate) fn covers_text(text: &str, name: &str) -> bool {
+    match text.strip_suffix(EVERYTHING) {
+        Some(prefix) => name.starts_with(prefix),
+        None => text == name,
+    }
+}
+
+/// What stands before the `*` in every pattern that covers the name `name` (a full text) and others too, the
+/// most specific first: its prefixes that end in `/` from the longest, its type and a colon, nothing.
+///
+/// At most [`NAME_SEGMENTS_MAX`](crate::limits::NAME_SEGMENTS_MAX)` + 1` of them.
+pub(crate) fn wider(name: &str) -> impl Iterator<Item = &str> {
+    let id = name.find(':').map_or(0, |colon| colon + 1);
+    // A prefix whose id takes 256 bytes leaves no room for a `*`: no pattern has it.
+    let longest = name.len().min(id + NAME_ID_BYTES_MAX - 1);
+    let shorter = move |prefix: &&str| match prefix.len() {
+        0 => None,
+        end if end <= id => Some(""),
+        end => Some(up_to_slash(name, id, end - 1)),
+    };
+    core::iter::successors(Some(up_to_slash(name, id, longest)), shorter)
+}
+
+/// The longest prefix of `name` that ends in a `/` before byte `end`, or else where its id begins.
+fn up_to_slash(name: &str, id: usize, end: usize) -> &str {
+    let slash = name.as_bytes()[id..end].iter().rposition(|byte| *byte == b'/');
+    &name[..slash.map_or(id, |slash| id + slash + 1)]
+}
+
 /// The full text of every pattern that covers `name`, the most specific first: the name itself, its
 /// prefixes from the longest, its type, everything.
 ///
 /// At most [`NAME_SEGMENTS_MAX`](crate::limits::NAME_SEGMENTS_MAX)` + 2` of them.
-pub fn candidates(name: &Name) -> Candidates<'_> {
-    Candidates { name, next: Next::Exact }
+pub fn candidates(name: &Name) -> impl Iterator<Item = Cow<'_, str>> {
+    let wider = wider(name.as_str()).map(|prefix| Cow::Owned([prefix, EVERYTHING].concat()));
+    core::iter::once(Cow::Borrowed(name.as_str())).chain(wider)
 }
-
-/// See [`candidates`].
-#[derive(Clone, Debug)]
-pub struct Candidates<'a> {
-    name: &'a Name,
-    next: Next,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Next {
-    Exact,
-    /// The longest prefix that ends in a `/` before this byte of the id.
-    Prefix(usize),
-    Everything,
-    Nothing,
-}
-
-impl<'a> Iterator for Candidates<'a> {
-    type Item = Cow<'a, str>;
-
-    fn next(&mut self) -> Option<Cow<'a, str>> {
-        let (kind, id) = (self.name.type_(), self.name.id());
-        match self.next {
-            Next::Exact => {
-                // A prefix of 256 bytes leaves no room for a `*`: no pattern has it.
-                self.next = Next::Prefix(id.len().min(NAME_ID_BYTES_MAX - 1));
-                Some(Cow::Borrowed(self.name.as_str()))
-            }
-            Next::Prefix(end) => {
-                let (prefix, next) = match id[..end].rfind('/') {
-                    Some(slash) => (&id[..=slash], Next::Prefix(slash)),
-                    None => ("", Next::Everything),
-                };
-                self.next = next;
-                Some(Cow::Owned([kind, ":", prefix, EVERYTHING].concat()))
-            }
-            Next::Everything => {
-                self.next = Next::Nothing;
-                Some(Cow::Borrowed(EVERYTHING))
-            }
-            Next::Nothing => None,
-        }
-    }
-}
-
-impl FusedIterator for Candidates<'_> {}

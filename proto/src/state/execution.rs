@@ -82,7 +82,7 @@ impl<'a> Execution<'a> {
     /// Judges a record as the next of this block. An error: it may not stand in it.
     pub(super) fn judge(&self, record: &Verified) -> Result<Judgement, Refusal> {
         let id = record.id();
-        if self.base.settled.contains_key(&id) || self.ids.contains_key(&id) {
+        if self.base.settled(&id).is_some() || self.ids.contains_key(&id) {
             return Err(Refusal::whole(Code::Conflict, format!("record {id} is in the log already")));
         }
         self.check_submit_by(record)?;
@@ -261,7 +261,7 @@ impl<'a> Execution<'a> {
     /// block; nothing if there is no such record; an error if it is a record of another sort.
     fn target(&self, id: &RecordId) -> Result<Option<(Effect, u32)>, Refusal> {
         let other = || Refusal::of(Code::Conflict, "target", format!("record {id} is no access entry that counts"));
-        if let Some(settled) = self.base.settled.get(id) {
+        if let Some(settled) = self.base.settled(id) {
             let entry = self.base.index.entry(settled.entry.ok_or_else(other)?);
             return Ok(Some((entry.effect, entry.authority)));
         }
@@ -305,12 +305,12 @@ impl<'a> Execution<'a> {
     }
 
     fn note_revoke(&mut self, record: &Verified, revoke: &Revoke, index: u64) {
-        let is_known = self.base.settled.contains_key(&revoke.target) || self.ids.contains_key(&revoke.target);
+        let is_known = self.base.settled(&revoke.target).is_some() || self.ids.contains_key(&revoke.target);
         if !is_known {
             self.now_waiting.push((revoke.target, Waiting { authority: record.authority, index }));
             return;
         }
-        let before = self.base.settled.get(&revoke.target).and_then(|settled| settled.entry);
+        let before = self.base.index.by_id(&revoke.target);
         if before.is_none_or(|ordinal| self.base.index.entry(ordinal).revoked.is_none()) {
             self.revoked_before.extend(before);
             self.revoked.entry(revoke.target).or_insert(Revoked { by: index, height: self.height, at: self.time });

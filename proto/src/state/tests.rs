@@ -225,8 +225,7 @@ fn the_257th_live_grant_of_one_root_on_one_key_waits_until_one_is_gone() {
     ];
     assert_eq!(codes(&commit(&mut state, others)), []);
     // One revoked in the same block makes room for one.
-    let gone = state.index().entries()[3].index;
-    let target = *state.settled.iter().find(|(_, settled)| settled.index == gone).unwrap().0;
+    let target = state.index().entry(3).id;
     let records = vec![
         org1(&state, 9005, revoke(target, Effect::Grant)),
         org1(&state, 9006, grant("ada", "file:org2/x")),
@@ -298,14 +297,14 @@ fn a_revocation_ends_its_own_authoritys_entry_and_no_other() {
         "a stranger's revocation is settled and does nothing"
     );
     assert_eq!(codes(&built), [Code::Conflict], "a lift of a grant makes no sense");
-    assert_eq!(state.index().entries()[0].revoked, None);
+    assert_eq!(state.index().entry(0).revoked, None);
     let own = org1(&state, 3, revoke(id, Effect::Grant));
     commit(&mut state, vec![own]);
-    let revoked = state.index().entries()[0].revoked.unwrap();
+    let revoked = state.index().entry(0).revoked.unwrap();
     assert_eq!((revoked.height, revoked.at), (3, state.tip().time));
     let again = org1(&state, 4, revoke(id, Effect::Grant));
     assert_eq!(outcomes(&commit(&mut state, vec![again])), [Outcome::Accepted]);
-    assert_eq!(state.index().entries()[0].revoked, Some(revoked), "the first one counts");
+    assert_eq!(state.index().entry(0).revoked, Some(revoked), "the first one counts");
 }
 
 #[test]
@@ -323,7 +322,7 @@ fn a_revocation_may_come_before_its_grant_but_a_lift_not_before_its_denial() {
     assert_eq!(outcomes(&built), [Outcome::Accepted; 2]);
     assert_eq!(codes(&built), [Code::NotFound]);
     commit(&mut state, vec![later, foreign]);
-    let entries = state.index().entries();
+    let entries: Vec<_> = state.index().entries().collect();
     assert_eq!(
         entries[0].revoked.map(|revoked| (revoked.height, revoked.at)),
         Some((2, entries[0].added)),
@@ -341,7 +340,7 @@ fn in_one_block_a_revocation_and_its_grant_meet_in_either_order() {
         let revocation = org1(&state, 1, revoke(grant.id(), Effect::Grant));
         let records = if revocation_first { vec![revocation, grant] } else { vec![grant, revocation] };
         commit(&mut state, records);
-        let entry = &state.index().entries()[0];
+        let entry = state.index().entry(0);
         assert_eq!(entry.revoked.map(|revoked| revoked.at), Some(entry.added));
         assert!(state.waiting.is_empty());
     }

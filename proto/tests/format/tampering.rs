@@ -71,7 +71,7 @@ fn a_good_chain_passes_and_its_state_answers() {
         assert_eq!(audited.report.totals.votes, 20 * u64::from(validators - validators / 4));
         assert_eq!(audited.report.totals.records + 20, chain.state.log().size());
         assert!(audited.report.totals.rejected > 0, "the chain holds rejected records too");
-        assert_eq!(audited.state.index().entries(), chain.state.index().entries());
+        assert!(audited.state.index().entries().eq(chain.state.index().entries()));
         assert_eq!(audit_export([&file], None).expect("its own genesis").report, audited.report);
         let other = audit_export([&file], Some(&Digest([7; 32]))).expect_err("another chain id");
         assert_eq!(other.part, Part::Genesis);

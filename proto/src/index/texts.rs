@@ -1,0 +1,109 @@
+//! Every text that stands on some entry, once: names, patterns, actions, conditions.
+//!
+//! Texts lie one behind the other in chunks that never move; an id is 4 bytes, and finding one costs one
+//! hash and, nearly always, one comparison. Patterns that end in `*` have a table of their own: most ledgers
+//! have few of them, so the many questions "is there a pattern above this name?" stay in the processor's cache.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use super::keyed::HashKey;
+use crate::name::wider;
+
+/// An interned text: a name, pattern, action or condition that stands on some entry.
+pub type TextId = u32;
+
+const CHUNK_BYTES: usize = 1 << 16;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    key: HashKey,
+    chunks: Vec<String>,
+    spans: Vec<Span>,
+    exact: HashTable<TextId>,
+    /// Texts that end in `*`.
+    below: HashTable<TextId>,
+}
+
+/// Where a text lies.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    chunk: u32,
+    start: u16,
+    len: u16,
+}
+
+impl Texts {
+    pub(super) fn new(key: HashKey) -> Self {
+        Self { key, ..Self::default() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub(super) fn get(&self, id: TextId) -> &str {
+        let Span { chunk, start, len } = self.spans[id as usize];
+        &self.chunks[chunk as usize][usize::from(start)..usize::from(start) + usize::from(len)]
+    }
+
+    pub(super) fn find(&self, text: &str) -> Option<TextId> {
+        let hash = self.key.of_text(&[text]);
+        let table = if text.ends_with('*') { &self.below } else { &self.exact };
+        table.find(hash, |id| self.get(*id) == text).copied()
+    }
+
+    /// The pattern that covers all that begins with `prefix`.
+    fn find_below(&self, prefix: &str) -> Option<TextId> {
+        if self.below.is_empty() {
+            return None;
+        }
+        let hash = self.key.of_text(&[prefix, "*"]);
+        let is_it = |id: &TextId| self.get(*id).strip_suffix('*') == Some(prefix);
+        self.below.find(hash, is_it).copied()
+    }
+
+    /// Every text that covers the name `name` (a full text), most specific first; and how many were looked up.
+    pub(super) fn covering(&self, name: &str, mut found: impl FnMut(TextId)) -> u32 {
+        let mut lookups = 1;
+        self.find(name).into_iter().for_each(&mut found);
+        for prefix in wider(name) {
+            lookups += 1;
+            self.find_below(prefix).into_iter().for_each(&mut found);
+        }
+        lookups
+    }
+
+    pub(super) fn intern(&mut self, text: &str) -> TextId {
+        if let Some(id) = self.find(text) {
+            return id;
+        }
+        let id = u32::try_from(self.spans.len()).expect("a log names fewer than 2^32 texts");
+        let span = self.append(text);
+        self.spans.push(span);
+        let hash = self.key.of_text(&[text]);
+        let Self { key, chunks, spans, exact, below } = self;
+        let rehash = |id: &TextId| {
+            let Span { chunk, start, len } = spans[*id as usize];
+            key.of_text(&[&chunks[chunk as usize][usize::from(start)..usize::from(start) + usize::from(len)]])
+        };
+        let table = if text.ends_with('*') { below } else { exact };
+        table.insert_unique(hash, id, rehash);
+        id
+    }
+
+    fn append(&mut self, text: &str) -> Span {
+        let room = self.chunks.last().map_or(0, |chunk| CHUNK_BYTES - chunk.len());
+        if room < text.len() || self.chunks.is_empty() {
+            self.chunks.push(String::with_capacity(CHUNK_BYTES));
+        }
+        let at = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[at];
+        let start = u16::try_from(chunk.len().min(CHUNK_BYTES - 1)).expect("a chunk is 64 KiB");
+        let len = u16::try_from(text.len()).expect("no text on an entry is longer than 64 KiB");
+        chunk.push_str(text);
+        Span { chunk: u32::try_from(at).expect("fewer than 2^32 chunks"), start, len }
+    }
+}
