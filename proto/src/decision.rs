@@ -29,8 +29,9 @@ use crate::record::RecordId;
 use crate::time::{Interval, LedgerTime};
 use closure::{Bearer, Narrow, Wide};
 
+pub use rights::Rights;
+
 pub(crate) use reader::{Party, Reader};
-pub(crate) use rights::Rights;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +178,18 @@ impl Reach {
     /// Every text on entries that carries grants or denials of the subject.
     pub(crate) fn bearers(&self) -> impl Iterator<Item = TextId> {
         self.wide.bearers().iter().map(|bearer| bearer.text)
+    }
+
+    /// The same, and whether each carries grants too.
+    pub(crate) fn carries(&self) -> BTreeMap<TextId, bool> {
+        let narrow = self.narrow();
+        let carries = |bearer: &Bearer| (bearer.text, narrow.nearest(&self.wide, bearer).is_some());
+        self.wide.bearers().iter().map(carries).collect()
+    }
+
+    /// The roots whose memberships led to too many roles.
+    pub(crate) fn cut_roots(&self) -> Vec<u32> {
+        self.wide.cut_roots()
     }
 
     /// Step 9.

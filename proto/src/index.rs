@@ -29,7 +29,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use crate::name::{Action, ActionPattern};
+use crate::name::{Action, ActionPattern, Name, Pattern};
 use crate::record::{Access, Effect, RecordId, may_cover_role};
 use crate::time::{LedgerTime, Window};
 use entries::{Entries, NewSlot};
@@ -109,8 +109,8 @@ pub struct Index {
     role_denials: HashMap<TextId, Track, HashKey>,
     /// Live entries that end by themselves, soonest first.
     ending: BTreeSet<(LedgerTime, EntryOrdinal)>,
-    /// The actions that stand on some entry.
-    actions: BTreeSet<TextId>,
+    /// Exact roles that stand on some entry.
+    roles: BTreeSet<TextId>,
     genesis_time: LedgerTime,
     /// The time of each block, from height 1.
     times: Vec<LedgerTime>,
@@ -127,7 +127,7 @@ impl Index {
             memberships: HashMap::with_hasher(key),
             role_denials: HashMap::with_hasher(key),
             ending: BTreeSet::new(),
-            actions: BTreeSet::new(),
+            roles: BTreeSet::new(),
             genesis_time,
             times: Vec::new(),
         }
@@ -295,9 +295,9 @@ impl Index {
         self.pairs_of_obj(obj).next().map(|pair| self.slot(pair.first).height())
     }
 
-    /// The actions that stand on some entry, `*` too.
-    pub(crate) fn actions(&self) -> impl Iterator<Item = TextId> {
-        self.actions.iter().copied()
+    /// Every exact role that stands on some entry, as a subject or as an object.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = TextId> {
+        self.roles.iter().copied()
     }
 
     /// Live entries that end by themselves, soonest first, from (`time`, `ordinal`) on.
@@ -368,7 +368,10 @@ impl Index {
         let issuer = self.intern_issuer(Issuer { authority, root, signers });
         let start = access.iss.map_or(added, |iss| iss.max(added));
         let (end, effect) = (access.exp, access.effect);
-        self.actions.insert(act);
+        let is_role = |name: &&Pattern| name.as_exact().is_some_and(Name::is_role);
+        self.roles.extend(
+            [(&access.sub, sub), (&access.obj, obj)].iter().filter(|(name, _)| is_role(name)).map(|(_, id)| *id),
+        );
         let ordinal = self.entries.push(NewSlot { id, index, start, end, height, issuer, sub, obj, act, cond, effect });
         let is_live = end.is_none_or(|end| end > added);
         if let (true, Some(end)) = (is_live, end) {

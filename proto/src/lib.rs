@@ -21,6 +21,7 @@
 //! | [`index`] | the access entries, arranged for decisions |
 //! | [`state`] | the deterministic state machine: a block in, changes and outcomes out |
 //! | [`decision`] | may this subject do this to this object |
+//! | [`search`] | who can, what can, what changed: complete answers about many names |
 //! | [`export`] | a whole chain in one file |
 //! | [`audit`] | re-derives everything from genesis and blocks, trusting nobody |
 //! | `api` | wire types of HTTP, and text as people write it (feature `api`) |
@@ -48,5 +49,6 @@ pub mod name;
 pub mod record;
 pub mod refusal;
 pub mod scope;
+pub mod search;
 pub mod state;
 pub mod time;

@@ -14,7 +14,7 @@ pub(crate) struct Reader<'a> {
     /// Whether entries that ended before the last block may matter.
     pub(crate) with_past: bool,
     pub(super) valid_until: Option<LedgerTime>,
-    pub(super) lookups: u32,
+    pub(crate) lookups: u32,
 }
 
 /// A subject or an object that is asked about: a name, or whatever else a pattern covers.

@@ -1,27 +1,44 @@
 //! Which actions a subject may do to an object: the answers to all questions about the two at once.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 use super::{Found, Party, Reach, Reader, Truth};
 use crate::index::TextId;
 use crate::name::{Action, ActionPattern};
-use crate::record::Effect;
 
-/// The actions that a decision would grant.
+/// The actions that decisions on one subject and one object grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rights {
+pub struct Rights {
     /// Whether every action is granted, also those that no entry names, but for `actions`.
-    pub(crate) every: bool,
-    /// The exceptions, if `every`; else the granted actions.
-    pub(crate) actions: BTreeSet<TextId>,
-    /// Whether `member` is not granted though `every` is: no entry that says `*` confers membership.
-    pub(crate) but_member: bool,
+    pub every: bool,
+    /// The exceptions, if `every`; else the granted actions. `member` is an exception on what may be a role,
+    /// unless it is granted by name: `*` never confers membership.
+    pub actions: BTreeSet<Box<str>>,
 }
 
 impl Rights {
     /// Whether no action is granted.
-    pub(crate) fn is_none(&self) -> bool {
+    pub fn is_none(&self) -> bool {
         !self.every && self.actions.is_empty()
+    }
+
+    /// Whether this action is granted.
+    pub fn grants(&self, action: &str) -> bool {
+        self.every != self.actions.contains(action)
+    }
+
+    /// What is granted here and not by `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let (own, theirs) = (&self.actions, &other.actions);
+        let (every, actions) = match (self.every, other.every) {
+            (true, true) => (false, theirs - own),
+            (true, false) => (true, own | theirs),
+            (false, true) => (false, own & theirs),
+            (false, false) => (false, own - theirs),
+        };
+        Self { every, actions }
     }
 }
 
@@ -29,34 +46,25 @@ impl Reach {
     /// What a decision on `object` would grant, action by action. Agrees with [`Reach::decide`] for every one.
     pub(crate) fn rights(&self, reader: &mut Reader<'_>, object: &Party) -> Rights {
         let found = self.find(reader, object);
-        // Nearly all objects that one looks at in a search bear no grant of this subject.
         if found.is_empty() {
             return Rights::default();
         }
-        let denied = self.denied_actions(reader, &found);
-        let any = reader.index.text_id(ActionPattern::ANY);
-        if any.is_some_and(|any| denied.contains(&any)) {
+        let index = reader.index;
+        let any = index.text_id(ActionPattern::ANY);
+        let is_any = |actions: &BTreeSet<TextId>| any.is_some_and(|any| actions.contains(&any));
+        let denied = denied_actions(reader, &found);
+        if is_any(&denied) {
             return Rights::default();
         }
         let granted = self.granted_actions(reader, &found, object);
-        if !any.is_some_and(|any| granted.contains(&any)) {
-            return Rights { every: false, actions: &granted - &denied, but_member: false };
+        let every = is_any(&granted);
+        let mut actions: BTreeSet<Box<str>> =
+            (if every { denied } else { &granted - &denied }).into_iter().map(|act| index.text(act).into()).collect();
+        let is_member = index.text_id(Action::MEMBER).is_some_and(|member| granted.contains(&member));
+        if every && object.may_be_role() && !is_member {
+            actions.insert(Action::MEMBER.into());
         }
-        let member = reader.index.text_id(Action::MEMBER);
-        let is_member = member.is_some_and(|member| granted.contains(&member));
-        // `member` is an action on roles alone; elsewhere nobody asks for it.
-        let already = member.is_some_and(|member| denied.contains(&member));
-        Rights { every: true, actions: denied, but_member: object.may_be_role() && !is_member && !already }
-    }
-
-    fn denied_actions(&self, reader: &Reader<'_>, found: &[Found<'_>]) -> BTreeSet<TextId> {
-        let entries = found.iter().flat_map(|found| found.pair.denials(reader.with_past));
-        let slots = entries.map(|ordinal| reader.index.slot(ordinal));
-        slots
-            .filter(|entry| reader.holds_somewhere(entry) && reader.truth(entry) != Truth::False)
-            .inspect(|entry| debug_assert_eq!(entry.effect, Effect::Deny))
-            .map(|entry| entry.act)
-            .collect()
+        Rights { every, actions }
     }
 
     fn granted_actions(&self, reader: &Reader<'_>, found: &[Found<'_>], object: &Party) -> BTreeSet<TextId> {
@@ -81,4 +89,13 @@ impl Reach {
         }
         granted
     }
+}
+
+fn denied_actions(reader: &Reader<'_>, found: &[Found<'_>]) -> BTreeSet<TextId> {
+    let entries = found.iter().flat_map(|found| found.pair.denials(reader.with_past));
+    let applies = |ordinal| {
+        let entry = reader.index.slot(ordinal);
+        (reader.holds_somewhere(entry) && reader.truth(entry) != Truth::False).then_some(entry.act)
+    };
+    entries.filter_map(applies).collect()
 }

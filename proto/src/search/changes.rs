@@ -1,0 +1,159 @@
+//! Who gained and lost what between two moments.
+//!
+//! First all entries are looked through for those that stand differently: added, begun, ended, revoked. Only who
+//! can reach the subject of one of them, and only objects under it or under a role that was won or lost, can
+//! see another answer; for these the rights at both moments are compared.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::candidates::{Candidates, Next};
+use super::{Budget, Conditions, is_pattern};
+use crate::decision::{Moment, Party, Reach, Reader, Rights};
+use crate::index::{EntryOrdinal, Index, TextId};
+use crate::name::covers_text;
+
+/// A subject (or pattern) to whom another answer is given about an object (or pattern).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The subject or pattern.
+    pub sub: TextId,
+    /// The object or pattern.
+    pub obj: TextId,
+    /// What is granted now and was not.
+    pub gained: Rights,
+    /// What was granted and is not now.
+    pub lost: Rights,
+}
+
+/// A search for changes. See the module's doc.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    before: Moment,
+    after: Moment,
+    scanned: EntryOrdinal,
+    /// The objects of entries that stand differently, by their subjects.
+    differing: BTreeMap<TextId, BTreeSet<TextId>>,
+    /// Once all entries were looked through.
+    candidates: Option<Candidates>,
+    /// Subject and object to go on with.
+    at: Option<(TextId, TextId)>,
+    end: TextId,
+    /// What patterns cover, once asked for.
+    below: BTreeMap<TextId, Vec<TextId>>,
+}
+
+impl Changes {
+    /// Begins a search with the subject and object `from`: zeros, or where an earlier search between the same
+    /// moments ended.
+    pub fn new(index: &Index, before: Moment, after: Moment, from: (TextId, TextId)) -> Self {
+        let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
+        let (differing, below) = (BTreeMap::new(), BTreeMap::new());
+        Self { before, after, scanned: 0, differing, candidates: None, at: Some(from), end, below }
+    }
+
+    /// Where the search goes on; `None`: it is at its end.
+    pub fn at(&self) -> Option<(TextId, TextId)> {
+        self.at
+    }
+
+    /// Goes on for a step, and adds the changes found.
+    pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Change>) {
+        let (before, after) = (self.before, self.after);
+        let mut readers = [Reader::new(index, &before, conditions), Reader::new(index, &after, conditions)];
+        let Some(candidates) = self.candidates.take().or_else(|| self.scan(index, &readers, budget)) else { return };
+        let most = found.len() + budget.results;
+        let mut looked = 0;
+        while let Some((sub, obj)) = self.at {
+            if found.len() >= most || looked >= budget.lookups {
+                break;
+            }
+            match candidates.next(index, sub, self.end, &mut looked, budget.lookups) {
+                Next::None => self.at = None,
+                Next::Later(sub) => self.at = Some((sub, 0)),
+                Next::Some(next) => {
+                    let from = if next == sub { obj } else { 0 };
+                    let rest = self.compare(index, &mut readers, next, from, most, found);
+                    self.at = Some(rest.map_or((next + 1, 0), |obj| (next, obj)));
+                }
+            }
+            looked += readers.iter_mut().map(|reader| core::mem::take(&mut reader.lookups)).sum::<u32>();
+        }
+        self.candidates = Some(candidates);
+    }
+
+    /// Looks through entries; at their end gives whom they can matter to.
+    fn scan(&mut self, index: &Index, readers: &[Reader<'_>; 2], budget: Budget) -> Option<Candidates> {
+        let all = EntryOrdinal::try_from(index.len()).unwrap_or(EntryOrdinal::MAX);
+        let until = all.min(self.scanned.saturating_add(budget.lookups));
+        for ordinal in self.scanned..until {
+            let entry = index.slot(ordinal);
+            let stands = |reader: &Reader<'_>| (reader.holds_somewhere(entry), reader.holds_throughout(entry));
+            if stands(&readers[0]) != stands(&readers[1]) {
+                self.differing.entry(entry.sub).or_default().insert(entry.obj);
+            }
+        }
+        self.scanned = until;
+        (until == all).then(|| Candidates::behind(index, self.differing.keys().copied()))
+    }
+
+    /// Compares what `sub` may do, with the objects from `from` on; gives the object to go on with, if there
+    /// were too many changes.
+    fn compare(
+        &mut self,
+        index: &Index,
+        readers: &mut [Reader<'_>; 2],
+        sub: TextId,
+        from: TextId,
+        most: usize,
+        found: &mut Vec<Change>,
+    ) -> Option<TextId> {
+        let reaches = readers.each_mut().map(|reader| Reach::of_text(reader, sub));
+        for obj in self.objects(index, &reaches).range(from..) {
+            if found.len() >= most {
+                return Some(*obj);
+            }
+            let mut rights = readers.iter_mut().zip(&reaches).map(|(reader, reach)| {
+                let object = Party::on_entries(reader, *obj);
+                reach.rights(reader, &object)
+            });
+            let (Some(before), Some(after)) = (rights.next(), rights.next()) else { continue };
+            if before != after {
+                let (gained, lost) = (after.without(&before), before.without(&after));
+                found.push(Change { sub, obj: *obj, gained, lost });
+            }
+        }
+        None
+    }
+
+    /// The objects on which the answer can differ.
+    fn objects(&mut self, index: &Index, reaches: &[Reach; 2]) -> BTreeSet<TextId> {
+        let carries = reaches.each_ref().map(Reach::carries);
+        let bearers: BTreeSet<TextId> = carries.iter().flat_map(BTreeMap::keys).copied().collect();
+        let is_cut_alike = reaches[0].cut_roots() == reaches[1].cut_roots();
+        let mut direct: BTreeSet<TextId> = BTreeSet::new();
+        for bearer in bearers {
+            direct.extend(self.differing.get(&bearer).into_iter().flatten());
+            // A role that was won or lost, or may no longer grant, brings all that is said of it.
+            if !is_cut_alike || carries[0].get(&bearer) != carries[1].get(&bearer) {
+                direct.extend(index.pairs_of_sub(bearer).map(|pair| pair.obj));
+            }
+        }
+        let mut objects = direct.clone();
+        for pattern in direct.into_iter().filter(|obj| is_pattern(index.text(*obj))) {
+            objects.extend(self.below(index, pattern));
+        }
+        objects
+    }
+
+    /// The texts below a pattern that stand on entries as objects.
+    fn below(&mut self, index: &Index, pattern: TextId) -> &[TextId] {
+        let (end, height) = (self.end, self.after.height.max(self.before.height));
+        self.below.entry(pattern).or_insert_with(|| {
+            let pattern = index.text(pattern);
+            let is_below =
+                |text: &TextId| covers_text(pattern, index.text(*text)) && super::is_named_object(index, *text, height);
+            (0..end).filter(is_below).collect()
+        })
+    }
+}
