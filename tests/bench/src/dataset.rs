@@ -29,7 +29,9 @@ use writ_proto::record::Effect;
 
 use crate::random::{Random, mix};
 pub(crate) use names::{department_role, file, folder, organisation_role, place_of_file, team_role, user};
-pub(crate) use stream::{Block, Change, Revocation};
+#[cfg(test)]
+use stream::Revocation;
+pub(crate) use stream::{Block, Change};
 
 /// How many organisations there are, each with a root authority `org0`, `org1`, ...
 pub(crate) const ORGANISATIONS: u64 = 8;

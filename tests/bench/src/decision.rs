@@ -10,6 +10,12 @@ mod questions;
 mod tables;
 mod writ;
 
+#[cfg(feature = "peers")]
+mod cedar;
+#[cfg(feature = "peers")]
+mod rego;
+#[cfg(feature = "peers")]
+mod relations;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

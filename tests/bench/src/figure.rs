@@ -97,6 +97,8 @@ pub(crate) enum Cell {
     Ratio(String),
     /// The goal of the figure of this id, and whether it was met.
     Goal(String),
+    /// The goals of several figures.
+    Goals(Vec<String>),
 }
 
 impl From<&str> for Cell {

@@ -3,7 +3,6 @@
 //! Read from `/proc`. Where that is not there, the members say so instead of inventing a value.
 
 use std::fs;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +130,8 @@ fn kib(path: &str, key: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) struct Run {
     /// Only these numbers of entries; empty: those that the part is made for.
     pub(crate) sizes: Vec<u64>,
     /// A folder for whatever a part needs on disk; parts clean up after themselves.
+    #[allow(dead_code, reason = "for parts that start programs")]
     pub(crate) scratch: PathBuf,
 }
 
@@ -58,13 +59,7 @@ impl Run {
 
 /// The command that reproduces something: the bench with these arguments.
 pub(crate) fn command(arguments: &str) -> String {
-    let features = if cfg!(feature = "peers") {
-        " --features peers"
-    } else if cfg!(feature = "sqlite") {
-        " --features sqlite"
-    } else {
-        ""
-    };
+    let features = if cfg!(feature = "peers") { " --features peers" } else { "" };
     format!("cargo run --release -p writ-bench{features} -- {arguments}")
 }
 

@@ -48,17 +48,6 @@ impl Durations {
         self.nanos.push(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Adds all of `other`: of another thread, for example.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        self.is_sorted = false;
-        self.nanos.extend_from_slice(&other.nanos);
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.nanos.len()
-    }
-
     /// The least duration that at least `share` of all do not exceed, in nanoseconds (nearest rank).
     ///
     /// # Panics
@@ -113,6 +102,5 @@ mod tests {
         assert_eq!(durations.mean(), 500.5);
         durations.push(Duration::from_nanos(5000));
         assert_eq!(durations.percentile(1.0), 5000.0, "what was added later counts");
-        assert_eq!(durations.len(), 1001);
     }
 }

@@ -7,6 +7,9 @@ use writ_proto::decision::{Question, Why};
 use super::measure::{Timed, answers, timed};
 use super::questions::questions;
 use super::writ::{Writ, moment_after};
+#[cfg(feature = "sqlite")]
+mod peers;
+
 use crate::dataset::Dataset;
 use crate::format::grouped;
 use crate::ledger::state_of;
@@ -24,6 +27,24 @@ pub(super) struct Order {
     pub(super) short: bool,
 }
 
+impl Order {
+    /// How many questions Writ is asked.
+    fn questions(&self) -> usize {
+        if self.short { 5_000 } else { 200_000 }
+    }
+
+    /// How many of them SQLite is asked.
+    #[cfg(feature = "sqlite")]
+    fn sqlite_questions(&self) -> usize {
+        if self.short { 5_000 } else { 50_000 }
+    }
+
+    /// How many of them the policy engines are asked, unless they cannot express one.
+    fn engine_questions(&self) -> usize {
+        if self.short { 1_000 } else { 20_000 }
+    }
+}
+
 /// What was measured at one size.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Size {
@@ -39,7 +60,7 @@ pub(super) struct Size {
     pub(super) timer: f64,
     /// Uniform and Zipf keys.
     pub(super) by_keys: Vec<ByKeys>,
-    /// The rest, by name of the evaluator: what its database or store takes in memory.
+    /// What the database of a peer takes in memory, where it can tell.
     pub(super) peer_bytes: Vec<(String, u64)>,
     /// The version of SQLite, where it was asked.
     pub(super) sqlite_version: Option<String>,
@@ -62,10 +83,13 @@ pub(super) struct ByKeys {
     pub(super) peers: Vec<(String, Timed)>,
 }
 
+/// Questions with what Writ answered.
 struct Asked {
     keys: Keys,
     questions: Vec<Question>,
     answers: Vec<Why>,
+    /// The places of those that the policy engines can express.
+    expressible: Vec<usize>,
 }
 
 /// Measures one size and writes the figures to standard output.
@@ -82,10 +106,13 @@ pub(crate) fn child(words: &[String]) -> anyhow::Result<()> {
 fn measure(order: &Order) -> anyhow::Result<Size> {
     let dataset = Dataset::new(order.entries, order.seed);
     let say = |what: &str| eprintln!("   {} entries: {what}", grouped(dataset.entries()));
-    let count = if order.short { 10_000 } else { 200_000 };
+    let count = order.questions();
     let mut asked: Vec<Asked> = [Keys::Uniform, Keys::Zipf]
         .into_iter()
-        .map(|keys| Asked { keys, questions: questions(&dataset, keys, count, order.seed), answers: Vec::new() })
+        .map(|keys| {
+            let questions = questions(&dataset, keys, count, order.seed);
+            Asked { keys, questions, answers: Vec::new(), expressible: Vec::new() }
+        })
         .collect();
 
     say("building the state");
@@ -106,10 +133,12 @@ fn measure(order: &Order) -> anyhow::Result<Size> {
         sqlite_version: None,
     };
     let moment = moment_after(&state)?;
-    for Asked { keys, questions, answers: known } in &mut asked {
+    for Asked { keys, questions, answers: known, expressible } in &mut asked {
         say(&format!("asking Writ, {} keys", keys.as_str()));
         let mut writ = Writ { state: &state, questions, moment };
         *known = answers(&mut writ, count)?;
+        let first = 0..order.engine_questions();
+        *expressible = first.filter(|at| !writ.meets_denied_role(*at)).collect();
         let share = |why| known.iter().filter(|known| **known == why).count() as f64 / count as f64;
         size.by_keys.push(ByKeys {
             keys: keys.as_str().into(),
@@ -120,44 +149,46 @@ fn measure(order: &Order) -> anyhow::Result<Size> {
             peers: Vec::new(),
         });
     }
+    // The peers get the room that the state had.
     drop(state);
-    ask_sqlite(order, &dataset, &asked, moment, &mut size)?;
+    #[cfg(feature = "sqlite")]
+    peers::ask_sqlite(order, &dataset, &asked, moment, &mut size)?;
+    #[cfg(feature = "peers")]
+    if dataset.entries() <= peers::ENGINE_ENTRIES_MAX {
+        peers::ask_engines(order, &dataset, &asked, &mut size)?;
+    }
     Ok(size)
 }
 
-#[cfg(feature = "sqlite")]
-fn ask_sqlite(
-    order: &Order,
-    dataset: &Dataset,
-    asked: &[Asked],
-    moment: writ_proto::decision::Moment,
-    size: &mut Size,
-) -> anyhow::Result<()> {
-    use super::measure::agree;
-    use super::sqlite::Database;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    eprintln!("   {} entries: loading SQLite", grouped(dataset.entries()));
-    let database = Database::new(dataset)?;
-    size.peer_bytes.push(("SQLite".into(), database.bytes()?));
-    size.sqlite_version = Some(Database::version().into());
-    let count = if order.short { 10_000 } else { 50_000 };
-    for (Asked { keys, questions, answers: known }, measured) in asked.iter().zip(&mut size.by_keys) {
-        eprintln!("   {} entries: asking SQLite, {} keys", grouped(dataset.entries()), keys.as_str());
-        let mut sqlite = database.ready(questions, moment)?;
-        agree("SQLite", &known[..count], &answers(&mut sqlite, count)?, questions)?;
-        measured.peers.push(("SQLite".into(), timed(&mut sqlite, count, order.repetitions)?));
+    /// Also that SQLite and the policy engines answer as Writ does, where they are built in: measuring asserts it.
+    #[test]
+    fn all_evaluators_agree_on_ten_thousand_questions() {
+        let order = Order { entries: 20_000, seed: 3, repetitions: 1, short: true };
+        let size = measure(&order).unwrap();
+        let who: Vec<&str> = size.by_keys[0].peers.iter().map(|(name, _)| name.as_str()).collect();
+        let all = ["SQLite", "Cedar", "Rego"];
+        let built_in = if cfg!(feature = "peers") { 3 } else { usize::from(cfg!(feature = "sqlite")) };
+        assert_eq!(who, all[..built_in]);
+        for by in &size.by_keys {
+            let [granted, denied, no_match] = by.answered;
+            assert!(granted > 0.4 && denied > 0.05 && no_match > 0.2, "{:?}", by.answered);
+            assert!((granted + denied + no_match - 1.0).abs() < 1e-9, "{:?}", by.answered);
+        }
     }
-    Ok(())
-}
 
-#[cfg(not(feature = "sqlite"))]
-fn ask_sqlite(
-    _: &Order,
-    dataset: &Dataset,
-    _: &[Asked],
-    _: writ_proto::decision::Moment,
-    _: &mut Size,
-) -> anyhow::Result<()> {
-    eprintln!("   {} entries: built without SQLite", grouped(dataset.entries()));
-    Ok(())
+    #[test]
+    fn a_decision_looks_up_as_much_in_a_small_log_as_in_a_large_one() {
+        let mean = |entries| {
+            let dataset = Dataset::new(entries, 3);
+            let state = state_of(&dataset).unwrap();
+            let questions = questions(&dataset, Keys::Uniform, 2_000, 3);
+            Writ { state: &state, questions: &questions, moment: moment_after(&state).unwrap() }.lookups()[1]
+        };
+        let (small, large) = (mean(10_000), mean(80_000));
+        assert!((large / small - 1.0).abs() < 0.1, "{small} and {large} look-ups");
+    }
 }

@@ -50,13 +50,20 @@ fn text_of(findings: &Findings, cell: &Cell) -> anyhow::Result<String> {
         Cell::Value(id) => findings.figure(id).map(|figure| spread(figure.summary(), figure.unit))?,
         Cell::Median(id) => findings.figure(id).map(|figure| quantity(figure.summary().median, figure.unit))?,
         Cell::Ratio(id) => findings.ratio(findings.figure(id)?)?.map(ratio).unwrap_or_default(),
-        Cell::Goal(id) => {
-            let figure = findings.figure(id)?;
-            match (figure.goal, findings.is_met(figure)?) {
-                (Some(bound), Some(true)) => format!("{}: met", goal(bound, figure.unit)),
-                (Some(bound), _) => format!("{}: **missed**", goal(bound, figure.unit)),
-                (None, _) => String::new(),
-            }
+        Cell::Goal(id) => goal_of(findings, id)?,
+        Cell::Goals(ids) => {
+            let goals = ids.iter().map(|id| goal_of(findings, id)).collect::<anyhow::Result<Vec<_>>>()?;
+            goals.into_iter().filter(|goal| !goal.is_empty()).collect::<Vec<_>>().join(", ")
         }
+    })
+}
+
+/// What a figure was to reach, and whether it did.
+fn goal_of(findings: &Findings, id: &str) -> anyhow::Result<String> {
+    let figure = findings.figure(id)?;
+    Ok(match (figure.goal, findings.is_met(figure)?) {
+        (Some(bound), Some(true)) => format!("{}: met", goal(bound, figure.unit)),
+        (Some(bound), _) => format!("{}: **missed**", goal(bound, figure.unit)),
+        (None, _) => String::new(),
     })
 }
