@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the system packages that the build needs and this machine lacks, by name, with apt.
+# Installs the system packages that the build and the tests need and this machine lacks, by name, with apt.
 # Sourced by demo.sh and test.sh; quick where nothing is missing.
 set -euo pipefail
 
@@ -15,6 +15,9 @@ fi
 if ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then
     missing+=(clang)
 fi
+# The second verifier (tests/verifier) is Python; its tests make an environment for it, which takes venv and pip.
+have python3 || missing+=(python3)
+python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
     echo "installing: ${missing[*]}" >&2
     as_root=()

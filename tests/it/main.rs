@@ -15,3 +15,4 @@ mod rot;
 mod seed_tuple;
 mod story;
 mod tamper;
+mod verifier;

@@ -71,8 +71,12 @@ fn names_a_place(said: &str) -> bool {
     block || ["genesis", "trailer", "start of the file", "end of the file"].iter().any(|part| said.contains(part))
 }
 
-/// The export of a node whose blocks hold one record and many, of every kind.
 fn export(world: &World) -> Export {
+    Export::new(export_file(world))
+}
+
+/// The export of a node whose blocks hold one record and many, of every kind.
+pub(crate) fn export_file(world: &World) -> Vec<u8> {
     let node = world.run();
     let (org1, org2) = (world.issuer("org1"), world.issuer("org2"));
     for round in 0..6 {
@@ -90,5 +94,5 @@ fn export(world: &World) -> Export {
     writ(["export", "--out", &file, "--node", node.url()]).expect(0);
     let genesis = text(&world.home().join("genesis.json"));
     writ(["audit", "--genesis", &genesis, "--file", &file]).expect(0);
-    Export::new(std::fs::read(&file).expect("an export is there"))
+    std::fs::read(&file).expect("an export is there")
 }

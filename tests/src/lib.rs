@@ -9,12 +9,14 @@
 pub mod auditor;
 pub mod damage;
 pub mod files;
+pub mod forger;
 pub mod history;
 pub mod http;
 pub mod issuer;
 pub mod node;
 pub mod process;
 pub mod programs;
+pub mod python;
 pub mod random;
 pub mod raw;
 pub mod receipts;

@@ -1,6 +1,6 @@
 //! Who gained and lost what between two moments.
 //!
-//! First all entries are looked through for those that stand differently: added, begun, ended, revoked. Only who
+//! First all objects are sorted under the patterns above them. Then all entries are looked through for those that stand differently: added, begun, ended, revoked. Only who
 //! can reach the subject of one of them, and only objects under it or under a role that was won or lost, can
 //! see another answer; for these the rights at both moments are compared.
 
@@ -8,10 +8,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Next};
-use super::{Budget, Conditions, is_pattern};
+use super::{Budget, Conditions, is_named_object, is_named_subject};
 use crate::decision::{Moment, Party, Reach, Reader, Rights};
 use crate::index::{EntryOrdinal, Index, TextId};
-use crate::name::covers_text;
 
 /// A subject (or pattern) to whom another answer is given about an object (or pattern).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +38,9 @@ pub struct Changes {
     /// Subject and object to go on with.
     at: Option<(TextId, TextId)>,
     end: TextId,
-    /// What patterns cover, once asked for.
+    /// The texts that were sorted into `below`.
+    sorted: TextId,
+    /// What the patterns of objects cover.
     below: BTreeMap<TextId, Vec<TextId>>,
 }
 
@@ -49,7 +50,7 @@ impl Changes {
     pub fn new(index: &Index, before: Moment, after: Moment, from: (TextId, TextId)) -> Self {
         let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
         let (differing, below) = (BTreeMap::new(), BTreeMap::new());
-        Self { before, after, scanned: 0, differing, candidates: None, at: Some(from), end, below }
+        Self { before, after, scanned: 0, differing, candidates: None, at: Some(from), end, sorted: 0, below }
     }
 
     /// Where the search goes on; `None`: it is at its end.
@@ -61,6 +62,9 @@ impl Changes {
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Change>) {
         let (before, after) = (self.before, self.after);
         let mut readers = [Reader::new(index, &before, conditions), Reader::new(index, &after, conditions)];
+        if self.sorted < self.end {
+            return self.sort(index, budget);
+        }
         let Some(candidates) = self.candidates.take().or_else(|| self.scan(index, &readers, budget)) else { return };
         let most = found.len() + budget.results;
         let mut looked = 0;
@@ -73,7 +77,10 @@ impl Changes {
                 Next::Later(sub) => self.at = Some((sub, 0)),
                 Next::Some(next) => {
                     let from = if next == sub { obj } else { 0 };
-                    let rest = self.compare(index, &mut readers, next, from, most, found);
+                    let rest = match is_named_subject(index, next, before.height.max(after.height)) {
+                        true => self.compare(index, &mut readers, next, from, most, found),
+                        false => None,
+                    };
                     self.at = Some(rest.map_or((next + 1, 0), |obj| (next, obj)));
                 }
             }
@@ -100,7 +107,7 @@ impl Changes {
     /// Compares what `sub` may do, with the objects from `from` on; gives the object to go on with, if there
     /// were too many changes.
     fn compare(
-        &mut self,
+        &self,
         index: &Index,
         readers: &mut [Reader<'_>; 2],
         sub: TextId,
@@ -127,7 +134,7 @@ impl Changes {
     }
 
     /// The objects on which the answer can differ.
-    fn objects(&mut self, index: &Index, reaches: &[Reach; 2]) -> BTreeSet<TextId> {
+    fn objects(&self, index: &Index, reaches: &[Reach; 2]) -> BTreeSet<TextId> {
         let carries = reaches.each_ref().map(Reach::carries);
         let bearers: BTreeSet<TextId> = carries.iter().flat_map(BTreeMap::keys).copied().collect();
         let is_cut_alike = reaches[0].cut_roots() == reaches[1].cut_roots();
@@ -139,21 +146,28 @@ impl Changes {
                 direct.extend(index.pairs_of_sub(bearer).map(|pair| pair.obj));
             }
         }
+        let height = self.before.height.max(self.after.height);
+        direct.retain(|obj| is_named_object(index, *obj, height));
         let mut objects = direct.clone();
-        for pattern in direct.into_iter().filter(|obj| is_pattern(index.text(*obj))) {
-            objects.extend(self.below(index, pattern));
+        for pattern in direct {
+            objects.extend(self.below.get(&pattern).into_iter().flatten());
         }
         objects
     }
 
-    /// The texts below a pattern that stand on entries as objects.
-    fn below(&mut self, index: &Index, pattern: TextId) -> &[TextId] {
-        let (end, height) = (self.end, self.after.height.max(self.before.height));
-        self.below.entry(pattern).or_insert_with(|| {
-            let pattern = index.text(pattern);
-            let is_below =
-                |text: &TextId| covers_text(pattern, index.text(*text)) && super::is_named_object(index, *text, height);
-            (0..end).filter(is_below).collect()
-        })
+    /// Sorts objects under the patterns that cover them.
+    fn sort(&mut self, index: &Index, budget: Budget) {
+        let height = self.before.height.max(self.after.height);
+        let until = self.end.min(self.sorted.saturating_add(budget.lookups));
+        for text in self.sorted..until {
+            if is_named_object(index, text, height) {
+                index.covering(index.text(text), |pattern| {
+                    if pattern != text && index.object_since(pattern).is_some() {
+                        self.below.entry(pattern).or_default().push(text);
+                    }
+                });
+            }
+        }
+        self.sorted = until;
     }
 }

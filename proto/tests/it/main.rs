@@ -6,5 +6,6 @@ mod differential;
 mod laws;
 mod ledgers;
 mod naive;
+mod search;
 mod story;
 mod tables;

@@ -1,0 +1,350 @@
+//! A search finds just what asking about every name would: on random ledgers, in steps of random size.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use writ_proto::decision::{Moment, Question, Rights, Why};
+use writ_proto::index::TextId;
+use writ_proto::name::{Action, Name, Pattern};
+use writ_proto::record::{Body, Effect, Signed};
+use writ_proto::search::{Budget, Change, Changes, Possession, Proposed, WhatCan, WhoCan, is_pattern};
+use writ_proto::time::LedgerTime;
+
+use crate::chain::{Chain, access, conditions, sign};
+use crate::ledgers::{Asker, Random, entries_of, name, script};
+use crate::naive::{self, Says};
+
+/// An action that no entry of a random ledger names.
+const UNHEARD_OF: &str = "fly";
+const ACTIONS: [&str; 4] = ["read", "write", "member", UNHEARD_OF];
+
+/// A name that stands for all that `text` covers and no entry speaks of; `text` itself, if it is exact.
+fn any_below(text: &str) -> Name {
+    match text.strip_suffix('*') {
+        None => name(text),
+        Some("") => name("nothing:anybody"),
+        Some(prefix) => name(&format!("{prefix}anybody")),
+    }
+}
+
+/// The texts on entries of `height` or before that stand where `place` says; roles wherever they stand.
+fn named(chain: &Chain, height: u64, place: fn(&naive::LogRecord) -> Option<(&Pattern, &Pattern)>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for record in chain.log.iter().filter(|record| record.height <= height) {
+        let Some((own, other)) = place(record) else { continue };
+        names.insert(own.as_str().to_owned());
+        names.extend(other.as_exact().filter(|other| other.is_role()).map(|role| role.as_str().to_owned()));
+    }
+    names
+}
+
+fn subjects(chain: &Chain, height: u64) -> BTreeSet<String> {
+    named(chain, height, |record| match &record.says {
+        Says::Access(access) => Some((&access.sub, &access.obj)),
+        Says::Revoke(_) => None,
+    })
+}
+
+fn objects(chain: &Chain, height: u64) -> BTreeSet<String> {
+    named(chain, height, |record| match &record.says {
+        Says::Access(access) => Some((&access.obj, &access.sub)),
+        Says::Revoke(_) => None,
+    })
+}
+
+fn is_granted(chain: &Chain, sub: &str, act: Option<&str>, obj: &str, moment: &Moment) -> bool {
+    let act = act.map(|act| Action::parse(act).expect("an action"));
+    let question = Question { sub: any_below(sub), act, obj: any_below(obj) };
+    chain.naive(&question, moment).why == Why::Grant
+}
+
+/// Whether `member` can be asked about at all.
+fn may_be_role(obj: &str) -> bool {
+    obj == "*" || obj.starts_with("role:")
+}
+
+/// The actions that are granted, by asking for each.
+fn granted(chain: &Chain, sub: &str, obj: &str, moment: &Moment) -> BTreeSet<&'static str> {
+    let asked = ACTIONS.into_iter().filter(|act| *act != "member" || may_be_role(obj));
+    asked.filter(|act| is_granted(chain, sub, Some(act), obj, moment)).collect()
+}
+
+fn told(rights: &Rights, obj: &str) -> BTreeSet<&'static str> {
+    let asked = ACTIONS.into_iter().filter(|act| *act != "member" || may_be_role(obj));
+    asked.filter(|act| rights.grants(act)).collect()
+}
+
+fn budget(random: &mut Random) -> Budget {
+    Budget { results: 1 + random.below(4) as usize, lookups: 1 + random.below(60) as u32 }
+}
+
+fn text(chain: &Chain, id: TextId) -> String {
+    chain.state.index().text(id).to_owned()
+}
+
+fn who_can(chain: &Chain, random: &mut Random, obj: &str, act: Option<&str>, moment: Moment) -> Vec<String> {
+    let index = chain.state.index();
+    let act = act.map(|act| Action::parse(act).expect("an action"));
+    let mut found = Vec::new();
+    let mut from = 0;
+    loop {
+        // Every step might as well be a page of its own.
+        let mut search = WhoCan::new(index, name(obj), act.clone(), moment, from);
+        for _ in 0..1 + random.below(3) {
+            let before = found.len();
+            let budget = budget(random);
+            search.step(index, &conditions, budget, &mut found);
+            assert!(found.len() - before <= budget.results, "a step keeps to its budget");
+        }
+        match search.at() {
+            None => break,
+            Some(at) => from = at,
+        }
+    }
+    found.into_iter().map(|id| text(chain, id)).collect()
+}
+
+fn what_can(chain: &Chain, random: &mut Random, sub: &str, moment: Moment) -> Vec<Possession> {
+    let index = chain.state.index();
+    let mut found = Vec::new();
+    let mut from = 0;
+    loop {
+        let mut search = WhatCan::new(index, name(sub), None, moment, &conditions, from);
+        for _ in 0..1 + random.below(3) {
+            search.step(index, &conditions, budget(random), &mut found);
+        }
+        match search.at() {
+            None => return found,
+            Some(at) => from = at,
+        }
+    }
+}
+
+fn changes(chain: &Chain, random: &mut Random, before: Moment, after: Moment) -> Vec<Change> {
+    let index = chain.state.index();
+    let mut found = Vec::new();
+    let mut from = (0, 0);
+    loop {
+        let mut search = Changes::new(index, before, after, from);
+        for _ in 0..1 + random.below(40) {
+            search.step(index, &conditions, budget(random), &mut found);
+        }
+        match search.at() {
+            None => return found,
+            Some(at) => from = at,
+        }
+    }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
+#[test]
+fn who_can_is_every_name_to_whom_check_grants() {
+    let (mut hits, mut patterns) = (0, 0);
+    for seed in 0..300 {
+        let chain = script(seed).run();
+        let (mut asker, mut random) = (Asker::new(seed, &chain), Random::new(seed));
+        for _ in 0..4 {
+            let (Question { act, obj, .. }, moment) = (asker.question(), asker.moment(&chain));
+            let act = act.as_ref().map(Action::as_str);
+            let grants = |sub: &String| is_granted(&chain, sub, act, obj.as_str(), &moment);
+            let expected: Vec<String> = subjects(&chain, moment.height).into_iter().filter(grants).collect();
+            let found = who_can(&chain, &mut random, obj.as_str(), act, moment);
+            assert_eq!(sorted(found), expected, "seed {seed}: {act:?} {obj} at {moment:?}\n{}", chain.words());
+            hits += expected.len();
+            patterns += expected.iter().filter(|text| is_pattern(text)).count();
+        }
+    }
+    assert!(hits > 1000 && patterns > 100, "{hits} hits, {patterns} of them patterns");
+}
+
+#[test]
+fn what_can_is_every_object_and_action_that_check_grants() {
+    let (mut hits, mut with_exceptions, mut patterns) = (0, 0, 0);
+    for seed in 0..300 {
+        let chain = script(seed).run();
+        let (mut asker, mut random) = (Asker::new(seed, &chain), Random::new(seed));
+        for _ in 0..3 {
+            let (Question { sub, .. }, moment) = (asker.question(), asker.moment(&chain));
+            let all = objects(&chain, moment.height).into_iter();
+            let expected: BTreeMap<String, BTreeSet<&str>> = all
+                .map(|obj| (obj.clone(), granted(&chain, sub.as_str(), &obj, &moment)))
+                .filter(|(_, granted)| !granted.is_empty())
+                .collect();
+            let found = what_can(&chain, &mut random, sub.as_str(), moment);
+            let told: BTreeMap<String, BTreeSet<&str>> = found
+                .iter()
+                .map(|possession| {
+                    let obj = text(&chain, possession.obj);
+                    let rights = told(&possession.rights, &obj);
+                    (obj, rights)
+                })
+                .collect();
+            assert_eq!(told.len(), found.len(), "seed {seed}: an object is told once");
+            assert_eq!(told, expected, "seed {seed}: {sub} at {moment:?}\n{}", chain.words());
+            for Possession { obj, rights } in &found {
+                let every = is_granted(&chain, sub.as_str(), None, &text(&chain, *obj), &moment);
+                // `member` may be an exception because nothing grants it, or because something denies it.
+                let at_most_member = rights.actions.iter().all(|act| &**act == "member");
+                assert!(!every || (rights.every && at_most_member), "seed {seed}: {sub} {}", text(&chain, *obj));
+                assert!(
+                    every || !rights.every || !rights.actions.is_empty(),
+                    "seed {seed}: {sub} {}",
+                    text(&chain, *obj)
+                );
+            }
+            hits += found.len();
+            with_exceptions +=
+                found.iter().filter(|found| found.rights.every && !found.rights.actions.is_empty()).count();
+            patterns += found.iter().filter(|found| is_pattern(&text(&chain, found.obj))).count();
+        }
+    }
+    assert!(hits > 1000 && with_exceptions > 10 && patterns > 100, "{hits} {with_exceptions} {patterns}");
+}
+
+/// What is gained and what is lost, by subject and object.
+type Differences = BTreeMap<(String, String), (BTreeSet<&'static str>, BTreeSet<&'static str>)>;
+
+/// What differs between two moments, by asking about every subject, object and action.
+fn differences(chain: &Chain, before: &Moment, after: &Moment) -> Differences {
+    let height = before.height.max(after.height);
+    let mut differences = BTreeMap::new();
+    for sub in subjects(chain, height) {
+        for obj in objects(chain, height) {
+            let (old, new) = (granted(chain, &sub, &obj, before), granted(chain, &sub, &obj, after));
+            if old != new {
+                differences.insert((sub.clone(), obj), (&new - &old, &old - &new));
+            }
+        }
+    }
+    differences
+}
+
+fn told_changes(texts: impl Fn(TextId) -> String, changes: &[Change]) -> Differences {
+    let mut told_of = BTreeMap::new();
+    for Change { sub, obj, gained, lost } in changes {
+        let (sub, obj) = (texts(*sub), texts(*obj));
+        let (more, less) = (told(gained, &obj), told(lost, &obj));
+        if more.is_empty() && less.is_empty() {
+            // A denial of `member` on everything is an exception also where nobody asks for `member`.
+            let members = gained.actions.iter().chain(&lost.actions).all(|act| &**act == "member");
+            assert!(members && !may_be_role(&obj), "{sub} {obj}: {gained:?} {lost:?}");
+            continue;
+        }
+        assert_eq!(told_of.insert((sub, obj), (more, less)), None, "a pair is told once");
+    }
+    told_of
+}
+
+#[test]
+fn changes_are_what_check_answers_otherwise() {
+    let mut hits = 0;
+    for seed in 0..150 {
+        let chain = script(seed).run();
+        let (mut asker, mut random) = (Asker::new(seed, &chain), Random::new(seed));
+        let (one, other) = (asker.moment(&chain), asker.moment(&chain));
+        let capped = |moment: Moment| Moment { height: moment.height.min(chain.height()), ..moment };
+        let (before, after) = (capped(one), capped(other));
+        let found = changes(&chain, &mut random, before, after);
+        let told = told_changes(|id| text(&chain, id), &found);
+        let expected = differences(&chain, &before, &after);
+        assert_eq!(told, expected, "seed {seed}: {before:?} {after:?}\n{}", chain.words());
+        hits += expected.len();
+    }
+    assert!(hits > 1_000, "{hits} changes");
+}
+
+#[test]
+fn a_preview_tells_what_then_happens() {
+    let mut hits = 0;
+    for seed in 0..80 {
+        let mut chain = script(seed).run();
+        let mut random = Random::new(seed);
+        let tip = chain.state.tip().clone();
+        let now = tip.time.as_millis() - crate::chain::START_MS + 1 + random.below(5);
+        let mut proposed: Vec<(Proposed, Signed)> = Vec::new();
+        for (nonce, record) in (900_000..).zip(entries_of(seed, 4)) {
+            let Body::Access(access) = record.body() else { continue };
+            // What begins later would be told at that instant, and other things might have ended by then.
+            let access = writ_proto::record::Access { iss: None, exp: None, ..access.clone() };
+            let record = sign("org1", nonce, Body::Access(access.clone()));
+            if chain.state.admit(&chain.state.verify(record.clone()).expect("signed"), crate::chain::time(now)).is_ok()
+            {
+                proposed.push((Proposed::Access(access), record));
+            }
+        }
+        let live = chain.state.index().entries().filter(|entry| entry.revoked.is_none() && entry.authority == 0);
+        let live: Vec<_> = live.map(|entry| (entry.id, entry.effect)).collect();
+        if let Some((id, effect)) = (!live.is_empty()).then(|| random.pick(&live)) {
+            let entry = chain.state.index().by_id(&id).expect("an entry");
+            proposed.push((Proposed::Revoke(entry), sign("org1", 990_000, crate::chain::revoke(id, effect))));
+        }
+
+        let statements: Vec<Proposed> = proposed.iter().map(|(proposed, _)| proposed.clone()).collect();
+        let (index, mut search) = chain.state.preview_changes(0, &statements, crate::chain::time(now));
+        let mut found = Vec::new();
+        while search.at().is_some() {
+            search.step(&index, &conditions, budget(&mut random), &mut found);
+        }
+        let told = told_changes(|id| index.text(id).to_owned(), &found);
+
+        let records: Vec<Signed> = proposed.into_iter().map(|(_, record)| record).collect();
+        assert_eq!(chain.append(now, &records), [], "seed {seed}: what was admissible is taken");
+        let moment = |height| Moment {
+            interval: writ_proto::time::Interval::at(
+                LedgerTime::from_millis(crate::chain::START_MS + now).expect("a time"),
+            ),
+            height,
+        };
+        let expected = differences(&chain, &moment(tip.height), &moment(tip.height + 1));
+        assert_eq!(told, expected, "seed {seed}\n{}", chain.words());
+        hits += expected.len();
+    }
+    assert!(hits > 100, "{hits} changes");
+}
+
+/// Made by hand, so that one sees what the words of the interface come to.
+#[test]
+fn rows_say_every_action_but_the_denied_ones() {
+    let mut chain = Chain::new();
+    let says = |nonce, effect, sub: &str, act: &str, obj: &str| {
+        sign("org1", nonce, Body::Access(access(effect, sub, act, obj)))
+    };
+    chain.append(
+        1,
+        &[
+            says(1, Effect::Grant, "user:a", "*", "file:x"),
+            says(2, Effect::Deny, "user:a", "write", "file:x"),
+            says(3, Effect::Grant, "user:a", "read", "file:y"),
+            says(4, Effect::Grant, "user:a", "member", "role:r"),
+            says(5, Effect::Grant, "role:r", "read", "file:org/*"),
+            says(6, Effect::Grant, "user:a", "*", "role:s"),
+            says(7, Effect::Deny, "user:b", "read", "file:org/z"),
+            says(8, Effect::Grant, "user:c/*", "member", "role:r"),
+        ],
+    );
+    let index = chain.state.index();
+    let now = Moment { interval: writ_proto::time::Interval::at(crate::chain::time(1)), height: 1 };
+    let rows: Vec<(String, bool, Vec<String>)> = what_can(&chain, &mut Random::new(1), "user:a", now)
+        .into_iter()
+        .map(|row| {
+            (text(&chain, row.obj), row.rights.every, row.rights.actions.iter().map(|act| act.to_string()).collect())
+        })
+        .collect();
+    let row = |obj: &str, every, actions: &[&str]| {
+        (obj.to_owned(), every, actions.iter().map(|act| act.to_string()).collect())
+    };
+    let expected: Vec<(String, bool, Vec<String>)> = vec![
+        row("file:x", true, &["write"]),
+        row("file:y", false, &["read"]),
+        row("role:r", false, &["member"]),
+        row("file:org/*", false, &["read"]),
+        row("role:s", true, &["member"]),
+        row("file:org/z", false, &["read"]),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(who_can(&chain, &mut Random::new(1), "file:org/z", Some("read"), now), ["user:a", "role:r", "user:c/*"]);
+    assert_eq!(index.texts(), 13);
+}

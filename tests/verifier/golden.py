@@ -1,0 +1,175 @@
+"""Reproduces the golden files: the bytes of every example that the project's own tests are held to.
+
+Run as a program, it compares all of them, and then refuses every change of one byte in the example's export.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import chain
+import codec
+import genesis
+import keys
+import names
+import records
+import tree
+from codec import Reader, tag, tagged_hash
+from ledger import ACCEPTED, CODES
+
+FOLDER = Path(__file__).resolve().parents[2] / "proto" / "tests" / "golden"
+ZERO = bytes(32)
+
+
+def load(name: str) -> dict[str, bytes]:
+    """The values of a golden file: `name = hex`, which may go on in indented lines."""
+    found: dict[str, str] = {}
+    current = ""
+    for line in (FOLDER / name).read_text().splitlines():
+        head = re.fullmatch(r"(\S+) =(.*)", line)
+        if head:
+            current = head[1]
+            found[current] = head[2].strip()
+        elif line.startswith("  "):
+            found[current] += line.strip()
+    return {name: bytes.fromhex(digits) for name, digits in found.items()}
+
+
+class Tally:
+    """Compares, and counts."""
+
+    def __init__(self) -> None:
+        self.compared = 0
+
+    def same(self, what: str, found: object, expected: object) -> None:
+        self.compared += 1
+        if found != expected:
+            sys.exit(f"{what}: {expected!r} expected, found {found!r}")
+
+
+def check_codec(tally: Tally) -> None:
+    golden = load("codec.txt")
+    reads: dict[str, tuple[Callable[[Reader], object], object]] = {
+        "u8-7": (lambda r: r.u8(), 7),
+        "u16-0x0102": (lambda r: r.u16(), 0x0102),
+        "u32-0x01020304": (lambda r: r.u32(), 0x01020304),
+        "u64-0x0102030405060708": (lambda r: r.u64(), 0x0102030405060708),
+        "no": (lambda r: r.bool(), False),
+        "yes": (lambda r: r.bool(), True),
+        "text-abc": (lambda r: r.text(3), "abc"),
+        "text-empty": (lambda r: r.text(3), ""),
+        "list-of-u16-1-2": (lambda r: r.list(r.u16, 0, 2), [1, 2]),
+        "optional-u64-none": (lambda r: r.optional(r.u64), None),
+        "optional-u64-7": (lambda r: r.optional(r.u64), 7),
+        "choice-granted": (lambda r: r.choice(2), records.GRANTED),
+        "choice-denied": (lambda r: r.choice(2), records.DENIED),
+        "bytes-0a0b": (lambda r: r.blob(2), b"\x0a\x0b"),
+        "digest": (lambda r: r.digest(), b"\xd1" * 32),
+        "time-2026-11-22T00:00:00Z": (lambda r: names.format_time(r.time()), "2026-11-22T00:00:00Z"),
+    }
+    tally.same("the values in codec.txt", sorted(golden), sorted(reads))
+    for name, (read, expected) in reads.items():
+        reader = Reader(golden[name])
+        tally.same(name, read(reader), expected)
+        reader.end()
+
+
+def check_hashes(tally: Tally) -> None:
+    for name, value in load("domains.txt").items():
+        domain, kind = name.split(".")
+        if kind == "tag":
+            text = value[:-1].decode("ascii")
+            tally.same(name, tag(text), value)
+            tally.same(domain, tagged_hash(text, b"abc"), load("domains.txt")[f"{domain}.hash-of-abc"])
+
+
+def check_keys(tally: Tally) -> None:
+    golden = load("keys.txt")
+    for seed in {name.split(".")[0] for name in golden}:
+        key = golden[f"{seed}.public"]
+        tally.same(f"{seed}.key-id", keys.key_id(key), golden[f"{seed}.key-id"])
+        tally.same(seed, keys.is_admitted(key, golden[f"{seed}.possession-in-a-genesis"], ZERO), True)
+        tally.same(seed, keys.is_admitted(key, golden[f"{seed}.possession-on-chain-c1c1c1"], b"\xc1" * 32), True)
+        tally.same(seed, keys.is_admitted(key, golden[f"{seed}.possession-in-a-genesis"], b"\xc1" * 32), False)
+    votes, voter = load("vote.txt"), golden["seed-100.public"]
+    for name in ("prevote", "prevote-nil", "precommit", "precommit-nil"):
+        signed = votes[f"{name}.signed-bytes"]
+        tally.same(name, signed[len(tag("writ/vote/v1")) + 32 :], votes[name])
+        tally.same(name, keys.is_signature(voter, votes[f"{name}.signature"], signed), True)
+
+
+def check_records(tally: Tally) -> None:
+    for file in ("record-access.txt", "record-revoke.txt", "record-signatures.txt"):
+        golden = load(file)
+        for name in (name for name in golden if f"{name}.id" in golden):
+            record = records.decode(golden[name])
+            tally.same(f"{file}: {name}", record.id, golden[f"{name}.id"])
+
+
+def check_log(tally: Tally) -> None:
+    golden = load("log.txt")
+    log = tree.Tree()
+    tally.same("root-at-0", log.root(), golden["root-at-0"])
+    for name in (name for name in golden if f"{name}.leaf-hash" in golden):
+        leaf = tree.leaf_hash(golden[name])
+        tally.same(name, leaf, golden[f"{name}.leaf-hash"])
+        log.append(leaf)
+        tally.same(f"root-at-{log.size}", log.root(), golden[f"root-at-{log.size}"])
+    blocks, results = load("block.txt"), load("result.txt")
+    for height in ("1", "2"):
+        header = blocks[f"{height}.header"]
+        tally.same("block hash", tagged_hash("writ/block/v1", header), blocks[f"{height}.hash"])
+        executed = results[f"{height}.executed"]
+        tally.same("result", tagged_hash("writ/result/v1", executed), results[f"{height}.hash"])
+        commit_leaf = tag("commit/writ/v1") + codec.u16(1) + header + executed
+        tally.same("commit leaf", commit_leaf, load("commit-leaf.txt")[f"{height}.leaf"])
+
+    outcomes = load("outcomes.txt")
+    for code, name in {ACCEPTED: "accepted", **CODES}.items():
+        tally.same(name, codec.u16(code), outcomes[name])
+    tally.same("root-of-accepted", tree.root_of([codec.u16(ACCEPTED)]), outcomes["root-of-accepted"])
+
+
+def check_genesis(tally: Tally) -> None:
+    golden = load("genesis.txt")
+    for name in ("validators-1", "validators-4"):
+        read = genesis.decode(golden[name])
+        tally.same(name, read.chain_id, golden[f"{name}.chain-id"])
+        tally.same(name, read.validators_hash, golden[f"{name}.validators-hash"])
+    tally.same("genesis.json", genesis.encoding_of((FOLDER / "genesis.json").read_bytes()), golden["validators-1"])
+
+
+def check_export(tally: Tally) -> None:
+    golden = load("export.txt")
+    file = b"".join(golden[part] for part in ("header", "frame-1", "frame-2", "trailer"))
+    chain_id = load("genesis.txt")["validators-1.chain-id"]
+    good = chain.verify(io.BytesIO(file), chain_id)
+    end = codec.u64(good.height) + codec.u64(good.log.size) + good.log.root() + good.previous
+    tally.same("end", end, golden["end"])
+    nothing = golden["header"] + golden["trailer-of-no-blocks"]
+    tally.same("an export without blocks", chain.verify(io.BytesIO(nothing), chain_id).height, 0)
+    for at in range(len(file)):
+        for bits in (0x01, 0x80):
+            changed = bytearray(file)
+            changed[at] ^= bits
+            try:
+                chain.verify(io.BytesIO(changed), chain_id)
+            except chain.Finding:
+                tally.compared += 1
+            else:
+                sys.exit(f"byte {at} changed by {bits:#04x} is not noticed")
+
+
+def main() -> None:
+    tally = Tally()
+    for check in (check_codec, check_hashes, check_keys, check_records, check_log, check_genesis, check_export):
+        check(tally)
+    print(f"{tally.compared} golden values and changes", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Records (docs/format.md, section 5): what an authority signs.
+
+Protocol version 1 carries out two kinds, so two are decoded; a block with any other is invalid whatever stands in it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from codec import Malformed, Reader, tag, tagged_hash
+from names import is_action, is_name, is_party, is_pattern, is_role
+
+RECORD_BYTES_MAX = 8192
+SIGNATURES_MAX = 16
+CONDITION_BYTES_MAX = 1024
+REFERENCE_BYTES_MAX = 256
+GRANTED, DENIED = 0, 1
+ACCESS, REVOKE = 1, 2
+# No text of a name, pattern or action is longer.
+TEXT_MAX = 32 + 1 + 256
+
+
+@dataclass(frozen=True)
+class Access:
+    sub: str
+    obj: str
+    act: str
+    effect: int
+    iss: int | None
+    exp: int | None
+    has_condition: bool
+
+
+@dataclass(frozen=True)
+class Revoke:
+    target: bytes
+    effect: int
+
+
+@dataclass(frozen=True)
+class Record:
+    id: bytes
+    signed: bytes
+    chain: bytes
+    authority: str
+    body: Access | Revoke
+    submit_by: int | None
+    signatures: list[tuple[bytes, bytes]]
+
+    @property
+    def is_restrictive(self) -> bool:
+        return self.submit_by is None
+
+
+def require(condition: bool, expected: str) -> None:
+    if not condition:
+        raise Malformed(f"{expected} expected")
+
+
+def decode(data: bytes) -> Record:
+    require(len(data) <= RECORD_BYTES_MAX, f"a record of at most {RECORD_BYTES_MAX} bytes")
+    reader = Reader(data)
+    require(reader.take(15) == tag("writ/record/v1"), "the tag of a record")
+    kind = reader.u8()
+    require(kind in (ACCESS, REVOKE), f"kind {ACCESS} or {REVOKE} (found {kind})")
+    chain = reader.digest()
+    authority = reader.text(TEXT_MAX)
+    require(is_party(authority), "the name of an authority")
+    reader.take(16)  # the nonce: anything
+    body = decode_access(reader) if kind == ACCESS else decode_revoke(reader)
+    id_ = tagged_hash("writ/id/v1", data[: reader.at])
+    restrictive = body.effect == (DENIED if kind == ACCESS else GRANTED)
+    submit_by = None if restrictive else reader.time()
+    signed = data[: reader.at]
+    count = reader.u8()
+    require(1 <= count <= SIGNATURES_MAX, f"1 to {SIGNATURES_MAX} signatures")
+    signatures = [(reader.digest(), reader.signature()) for _ in range(count)]
+    reader.end()
+    ids = [key_id for key_id, _ in signatures]
+    require(all(one < next_ for one, next_ in itertools.pairwise(ids)), "key ids in strictly ascending order")
+    return Record(id_, signed, chain, authority, body, submit_by, signatures)
+
+
+def decode_access(reader: Reader) -> Access:
+    sub, obj, act = reader.text(TEXT_MAX), reader.text(TEXT_MAX), reader.text(TEXT_MAX)
+    effect = reader.choice(2)
+    iss, exp = reader.optional(reader.time), reader.optional(reader.time)
+    cond = reader.optional(lambda: reader.text(CONDITION_BYTES_MAX))
+    ref = reader.optional(lambda: reader.text(REFERENCE_BYTES_MAX))
+    require(is_pattern(sub), "a pattern as `sub`")
+    require(is_pattern(obj), "a pattern as `obj`")
+    require(act == "*" or is_action(act), "an action pattern as `act`")
+    require(iss is None or exp is None or iss < exp, "`exp` later than `iss`")
+    require(cond != "", "a condition that is not empty")
+    require(ref != "", "a reference that is not empty")
+    if act == "member":
+        exact = is_role(obj) and is_name(obj)
+        wide = effect == DENIED and (obj == "*" or is_role(obj))
+        require(exact or wide, "a role as the object of `member`")
+    return Access(sub, obj, act, effect, iss, exp, cond is not None)
+
+
+def decode_revoke(reader: Reader) -> Revoke:
+    return Revoke(reader.digest(), reader.choice(2))
