@@ -34,6 +34,9 @@ use run::{Part, Run};
 /// All parts, in the order in which a full run measures them.
 const PARTS: &[Part] = &[decision::PART];
 
+/// The file of raw figures among the build artefacts.
+const RAW: &str = "figures.json";
+
 /// Measures Writ beside named baselines.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]
@@ -48,6 +51,8 @@ enum Task {
     Run(RunArgs),
     /// Lists the parts
     List,
+    /// Writes docs/benchmarks.md again from the raw figures of the last run
+    Page,
     /// Measures one thing for a part, in a process of its own; called by the bench itself
     #[command(hide = true)]
     Child {
@@ -116,6 +121,10 @@ fn carry_out(task: Task) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Task::Page => {
+            let findings = report::read_raw(&run::artefacts()?.join(RAW))?;
+            report::write_page(&findings, &run::repository().join("docs"))
+        }
         Task::Child { words } => {
             let (part, words) = words.split_first().context("a child needs to be told its part")?;
             match part.as_str() {
@@ -147,7 +156,7 @@ fn measure(args: &RunArgs) -> anyhow::Result<()> {
     for part in PARTS.iter().filter(|part| args.parts.is_empty() || args.parts.iter().any(|name| name == part.name)) {
         findings.sections.push(run.part(part)?);
         // After each part, so that a fault in a later one does not cost the figures of the earlier.
-        report::write_raw(&findings, &artefacts.join("figures.json"))?;
+        report::write_raw(&findings, &artefacts.join(RAW))?;
     }
     print!("{}", report::as_text(&findings)?);
     if args.write {

@@ -15,8 +15,8 @@ mod table;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context as _;
-use serde::Serialize;
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
 
 use crate::figure::{Findings, Section};
 use crate::machine::Machine;
@@ -26,20 +26,36 @@ const PAGE: &str = "benchmarks.md";
 /// The folder of plots, beside the page.
 const PLOTS: &str = "benchmarks";
 
+/// Raw figures as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Raw {
+    machine: Machine,
+    findings: Findings,
+}
+
 /// Writes every raw figure as JSON.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub(crate) fn write_raw(findings: &Findings, file: &Path) -> anyhow::Result<()> {
-    #[derive(Serialize)]
-    struct Raw<'a> {
-        machine: Machine,
-        findings: &'a Findings,
-    }
-    let text = serde_json::to_string_pretty(&Raw { machine: Machine::here(), findings })?;
-    fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
+    let raw = Raw { machine: Machine::here(), findings: findings.clone() };
+    fs::write(file, serde_json::to_string_pretty(&raw)?)
+        .with_context(|| format!("cannot write `{}`", file.display()))?;
     eprintln!("raw figures: {}", file.display());
     Ok(())
+}
+
+/// The raw figures of the last run.
+///
+/// # Errors
+/// If there are none, or they are those of a short run or of another machine.
+pub(crate) fn read_raw(file: &Path) -> anyhow::Result<Findings> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let Raw { machine, findings } = serde_json::from_str(&text).context("the raw figures cannot be read")?;
+    ensure!(machine == Machine::here(), "the raw figures are of another machine: {machine:?}");
+    let short = findings.sections.iter().find(|section| section.short);
+    ensure!(short.is_none(), "the raw figures are of a short run, whose times mean nothing");
+    Ok(findings)
 }
 
 /// The sections for a terminal: the same tables as on the page.

@@ -30,7 +30,7 @@ pub(super) struct Order {
 impl Order {
     /// How many questions Writ is asked.
     fn questions(&self) -> usize {
-        if self.short { 5_000 } else { 200_000 }
+        if self.short { 5_000 } else { 100_000 }
     }
 
     /// How many of them SQLite is asked.
