@@ -36,10 +36,8 @@ pub(super) fn draw(plot: &Plot, x: &Axis, y: &Axis, series: &[Series], marks: &[
     svg.text("", ((LEFT + RIGHT) / 2.0, bottom + 42.0), Anchor::Middle, &x.label);
     svg.text_turned("", (22.0, (top + bottom) / 2.0), Anchor::Middle, &y.label, true);
 
-    for mark in marks {
-        let Some(place) = up.place(mark.y) else { continue };
+    for place in marks.iter().filter_map(|mark| up.place(mark.y)) {
         svg.line("goal", (LEFT, place), (RIGHT, place), None);
-        svg.text("goalname", (RIGHT - 4.0, place - 5.0), Anchor::End, &mark.label);
     }
     // Many points are a curve, few are measurements that want to be seen.
     let with_dots = places.len() <= 24;
@@ -56,6 +54,11 @@ pub(super) fn draw(plot: &Plot, x: &Axis, y: &Axis, series: &[Series], marks: &[
             svg.line("spread", low, high, Some(*colour));
             svg.dot(place, *colour, *dashed);
         }
+    }
+    // On top of all lines, so that it can be read.
+    for mark in marks {
+        let Some(place) = up.place(mark.y) else { continue };
+        svg.text("goalname", (LEFT + 8.0, place - 5.0), Anchor::Start, &mark.label);
     }
     svg.finish(bottom + 60.0, &plot.title, &plot.subtitle)
 }

@@ -11,7 +11,7 @@ const COLOURS: usize = 6;
 const STYLE: &str = "
 text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; font-size: 12px; }
 .title { font-size: 16px; font-weight: 600; }
-.goalname { font-size: 11px; }
+.goalname { font-size: 11px; stroke-width: 4px; paint-order: stroke; }
 .grid, .axis { stroke-width: 1; }
 .goal { stroke-width: 1.2; stroke-dasharray: 2 3; }
 .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; }
@@ -57,7 +57,7 @@ impl Scheme {
         let Self { card, edge, ink, soft, grid, goal, series } = self;
         let mut css = format!(
             ".card {{ fill: {card}; stroke: {edge}; }}\ntext {{ fill: {soft}; }}\n.title, .name {{ fill: {ink}; }}\n\
-             .goalname {{ fill: {goal}; }}\n.goal {{ stroke: {goal}; }}\n.grid {{ stroke: {grid}; }}\n.axis {{ stroke: {soft}; }}\n\
+             .goalname {{ fill: {goal}; stroke: {card}; }}\n.goal {{ stroke: {goal}; }}\n.grid {{ stroke: {grid}; }}\n.axis {{ stroke: {soft}; }}\n\
              .hollow {{ fill: {card}; }}\n"
         );
         for (at, colour) in series.iter().enumerate() {
