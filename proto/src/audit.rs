@@ -175,9 +175,17 @@ impl Auditor {
     /// Step 1: the block of the frame, if it is one and its chain and height are those that come next.
     pub fn open(&self, frame: &Frame) -> Result<Block, Finding> {
         let height = self.state.tip().height + 1;
-        let found = |part, detail| Finding::of(Some(height), part, detail);
         let block = Block::decode(&frame.block.0)
             .map_err(|refusal| Finding::of_refusal(Some(height), Part::Block, &refusal))?;
+        self.expect(&block)?;
+        Ok(block)
+    }
+
+    /// The second half of step 1, for a block that was decoded already: whether its chain and height are those
+    /// that come next.
+    pub fn expect(&self, block: &Block) -> Result<(), Finding> {
+        let height = self.state.tip().height + 1;
+        let found = |part, detail| Finding::of(Some(height), part, detail);
         let header = &block.header;
         // A block from elsewhere is called that, and not by what its records lack here.
         if header.chain != *self.state.chain() {
@@ -187,7 +195,7 @@ impl Auditor {
         if header.height != height {
             return Err(found(Part::Header("height"), format!("{}, expected {height}", header.height)));
         }
-        Ok(block)
+        Ok(())
     }
 
     /// Steps 3 and 4: what the block changes, if it and its certificate are good. `verified` are its records
