@@ -16,12 +16,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread;
 
-use writ_proto::audit::{Auditor, BlockReport, Finding, Report, verify_record};
+use writ_proto::audit::{Auditor, BlockReport, Checker, Finding, Report};
 use writ_proto::block::Block;
 use writ_proto::export::{Frame, Item, Reader, Trailer};
 use writ_proto::hash::Digest;
 use writ_proto::record::{Body, Verified};
-use writ_proto::state::{Changes, State};
+use writ_proto::state::Changes;
 
 use super::{begin, next_block, verify_all};
 
@@ -66,7 +66,7 @@ pub(super) fn audit(
         None => return Err(source.finish().err().unwrap_or_else(|| unreachable!("a whole export has a genesis"))),
     };
     let mut auditor = begin(*genesis, chain)?;
-    let circle = RwLock::new(Circle { generation: 0, state: Arc::new(auditor.state().clone()) });
+    let circle = RwLock::new(Circle { generation: 0, checker: Arc::new(Checker::of(auditor.state().clone())) });
     let room = Room::default();
     let (pieces, parts) = channel();
     let (jobs, to_do) = channel();
@@ -96,10 +96,10 @@ pub(super) fn audit(
     })
 }
 
-/// The state that records are checked against, and how often the circle of trust changed before it.
+/// Who checks records, and how often the circle of trust changed before.
 struct Circle {
     generation: u64,
-    state: Arc<State>,
+    checker: Arc<Checker>,
 }
 
 /// A part of an export, in its order.
@@ -145,12 +145,12 @@ fn check_shares(to_do: &Mutex<Receiver<Job>>, circle: &RwLock<Circle>, room: &Ro
         if room.is_closed() {
             return;
         }
-        let (generation, state) = {
+        let (generation, checker) = {
             let circle = circle.read().unwrap_or_else(PoisonError::into_inner);
-            (circle.generation, circle.state.clone())
+            (circle.generation, circle.checker.clone())
         };
         let records = block.records.iter().skip(share * SHARE).take(SHARE);
-        let records = records.map(|record| verify_record(&state, &record.0).ok()).collect();
+        let records = records.map(|record| checker.record(&record.0).ok()).collect();
         // Nobody asks any more if the audit is over.
         let _ = checked.send(Checked { share, generation, records });
     }
@@ -179,7 +179,7 @@ fn take(
     let report = auditor.take(changes, &frame.certificate);
     if is_new {
         let mut circle = circle.write().unwrap_or_else(PoisonError::into_inner);
-        *circle = Circle { generation: generation + 1, state: Arc::new(auditor.state().clone()) };
+        *circle = Circle { generation: generation + 1, checker: Arc::new(Checker::of(auditor.state().clone())) };
     }
     Ok(report)
 }

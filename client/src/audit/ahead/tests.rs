@@ -9,6 +9,7 @@ use writ_proto::hash::Domain;
 use writ_proto::key::SecretKey;
 use writ_proto::record::{EnrolledKey, Nonce, ValidatorKeys};
 use writ_proto::scope::Scope;
+use writ_proto::state::State;
 use writ_proto::time::LedgerTime;
 
 use super::*;
@@ -33,12 +34,14 @@ fn genesis() -> Genesis {
         chain: "ledger.example/ahead".into(),
         time: at(0),
         parameters: Parameters::default(),
-        authorities: vec![RootAuthority {
-            name: "org1".parse().unwrap(),
-            keys: vec![enrolled(1)],
-            threshold: 1,
-            scope: Scope::everything(),
-        }],
+        authorities: [("org1", 1), ("org2", 2)]
+            .map(|(name, n)| RootAuthority {
+                name: name.parse().unwrap(),
+                keys: vec![enrolled(n)],
+                threshold: 1,
+                scope: Scope::everything(),
+            })
+            .into(),
         root_quorum: 1,
         validators: vec![validator],
     }
@@ -122,6 +125,31 @@ fn what_is_found_is_what_is_found_without_looking_ahead() {
     }
     for part in [Part::Record(0), Part::Trailer] {
         assert!(parts.contains(part.as_str()), "{parts:?}");
+    }
+}
+
+#[test]
+fn a_checker_answers_what_the_state_answers() {
+    let state = State::new(genesis()).unwrap();
+    let checker = Checker::of(state.clone());
+    let record = |authority: &str, n: u8| {
+        let author = Author::new(&genesis(), authority.parse().unwrap(), key(n));
+        let tuple = writ_proto::api::Tuple { sub: "a".into(), obj: "b".into(), ..Default::default() };
+        author.sign(Nonce([1; 16]), Body::Access(tuple.to_access().unwrap()), at(1)).unwrap().bytes().to_vec()
+    };
+    let good = record("org1", 1);
+    assert!(checker.record(&good).is_ok());
+    // Keys of another authority and of none, an authority that is not there, another byte anywhere.
+    let mut others = vec![record("org2", 2), record("org1", 2), record("org1", 7), record("org3", 1), Vec::new()];
+    others.extend((0..good.len()).map(|place| {
+        let mut changed = good.clone();
+        changed[place] ^= 1;
+        changed
+    }));
+    for (n, bytes) in others.iter().enumerate() {
+        let (one, other) = (checker.record(bytes), writ_proto::audit::verify_record(&state, bytes));
+        assert_eq!(one.is_ok(), n == 0, "{n}");
+        assert_eq!(one.map(|record| record.id()), other.map(|record| record.id()), "{n}");
     }
 }
 
