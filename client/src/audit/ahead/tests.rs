@@ -103,7 +103,7 @@ fn a_good_export_is_good_whether_or_not_the_circle_of_trust_changes() {
     let want = plain(&bytes);
     assert_eq!(want.0.as_ref().unwrap().totals.records, 601);
     for (what, is_new) in [("never", 0), ("always", 1), ("now and then", 3)] {
-        let is_new = |changes: &Changes| is_new != 0 && changes.leaf.header.height % is_new == 0;
+        let is_new = |changes: &Changes| changes.leaf.header.height.is_multiple_of(is_new);
         assert_eq!(ahead(&bytes, is_new), want, "{what}");
     }
 }
