@@ -60,6 +60,7 @@ struct Shared {
 type SyncCount = Box<dyn Fn() -> u64 + Send>;
 
 /// What is known of a submission once it was looked at alone.
+#[expect(clippy::large_enum_variant, reason = "one per record of a share, nearly all of them the large one")]
 enum Checked {
     /// Its signatures are good.
     Verified(Verified),
