@@ -50,7 +50,7 @@ use error::ApiError;
 use query::Query;
 use room::{Held, Holding, Room};
 
-pub use serve::{HttpLimits, serve};
+pub use serve::{HttpLimits, serve, serve_router};
 
 /// Bytes of request bodies that the node holds at a time, all requests together.
 const REQUESTS_BYTES_MAX: usize = 64 * 1024 * 1024;

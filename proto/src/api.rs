@@ -39,7 +39,8 @@ pub fn digest_from_base64(text: &str) -> Option<Digest> {
 
 /// A text in NFC.
 pub fn to_nfc(text: &str) -> String {
-    text.nfc().collect()
+    // Most names, and every question asks for two.
+    if text.is_ascii() { text.into() } else { text.nfc().collect() }
 }
 
 /// Whether a decoded name may be shown as it is: in NFC, so that it reads back as the same name, and

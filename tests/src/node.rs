@@ -91,6 +91,11 @@ impl Node {
         self.http.base()
     }
 
+    /// The number of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether it says that it is ready.
     pub fn is_ready(&self) -> bool {
         self.http.try_get("/readyz").is_ok_and(|answer| answer.status == 200)

@@ -35,6 +35,9 @@ pub(super) const LIMIT_MAX: u64 = 1000;
 const ENTRIES_SEEN_MAX: usize = if cfg!(test) { 50 } else { 100_000 };
 /// Places of other records that one walk looks up in the store, with `outcome=all`.
 const PLACES_SEEN_MAX: u64 = if cfg!(test) { 40 } else { 10_000 };
+/// Entries that a walk looks at under one hold of the state's lock: while the writer waits for it, so does
+/// every question that comes after.
+const ENTRIES_PER_HOLD: usize = if cfg!(test) { 7 } else { 4096 };
 
 /// What is asked for, as it stands in entries.
 struct Filter {
@@ -184,11 +187,16 @@ impl Terms {
     }
 }
 
-/// What a walk over the index found.
+/// A walk over the index, and what it has found.
 struct Walk {
     found: Vec<Standing>,
     /// Places between accepted entries, where a rejected one may stand; looked up with `outcome=all` only.
     gaps: Vec<(u64, u64)>,
+    /// Where it stands.
+    at: u64,
+    /// How many entries, and how many places in gaps, it has looked at.
+    seen: usize,
+    places: u64,
     /// Where the next walk goes on, if there is more.
     next: Option<u64>,
 }
@@ -197,8 +205,10 @@ fn page(ledger: &Ledger, filter: &Filter) -> Result<EntriesPage, ApiError> {
     let Some((from, to)) = bounds(ledger, filter)? else {
         return Ok(EntriesPage { entries: Vec::new(), next: None });
     };
-    // The lock is held for this walk in memory alone; bytes come from the store afterwards.
-    let mut walk = walk(&ledger.read(), filter, from, to);
+    let mut walk = Walk { found: Vec::new(), gaps: Vec::new(), at: from, seen: 0, places: 0, next: None };
+    // The lock is held for steps of this walk in memory alone; bytes come from the store afterwards. What is
+    // added meanwhile lies beyond `to`.
+    while !walk.step(&ledger.read(), filter, to) {}
     let mut entries: Vec<Entry> = Vec::new();
     if filter.rejected_too {
         entries = with_rejected(ledger, filter, &mut walk)?;
@@ -236,39 +246,47 @@ fn end_of(ledger: &Ledger, height: u64) -> Result<u64, ApiError> {
     }
 }
 
-fn walk(state: &State, filter: &Filter, from: u64, to: u64) -> Walk {
-    let terms = Terms::of(filter, state);
-    let (mut found, mut gaps) = (Vec::new(), Vec::new());
-    let (mut at, mut places) = (from, 0);
-    for (seen, entry) in state.index().entries_from(from).enumerate() {
-        if entry.index >= to {
-            break;
-        }
-        if seen == ENTRIES_SEEN_MAX || found.len() == filter.limit {
-            return Walk { found, gaps, next: Some(at) };
-        }
-        if filter.rejected_too && entry.index > at {
-            let gap = (at, entry.index.min(at + (PLACES_SEEN_MAX - places)));
-            places += gap.1 - gap.0;
-            gaps.push(gap);
-            if gap.1 < entry.index {
-                return Walk { found, gaps, next: Some(gap.1) };
+impl Walk {
+    /// Goes on for some entries, and says whether the walk is over.
+    fn step(&mut self, state: &State, filter: &Filter, to: u64) -> bool {
+        let terms = Terms::of(filter, state);
+        for (held, entry) in state.index().entries_from(self.at).enumerate() {
+            if entry.index >= to {
+                break;
             }
+            if self.seen == ENTRIES_SEEN_MAX || self.found.len() == filter.limit {
+                self.next = Some(self.at);
+                return true;
+            }
+            if held == ENTRIES_PER_HOLD {
+                return false;
+            }
+            if filter.rejected_too && entry.index > self.at {
+                let gap = self.gap(entry.index);
+                if gap < entry.index {
+                    self.next = Some(gap);
+                    return true;
+                }
+            }
+            if terms.fit(&entry) {
+                let index::Entry { index, height, added, revoked, .. } = entry;
+                self.found.push(Standing { index, height, added, revoked });
+            }
+            self.at = entry.index + 1;
+            self.seen += 1;
         }
-        if terms.fit(&entry) {
-            let index::Entry { index, height, added, revoked, .. } = entry;
-            found.push(Standing { index, height, added, revoked });
-        }
-        at = entry.index + 1;
+        let end = if filter.rejected_too && self.at < to { self.gap(to) } else { to };
+        self.next = (end < to).then_some(end);
+        true
     }
-    if filter.rejected_too && at < to {
-        let gap = (at, to.min(at + (PLACES_SEEN_MAX - places)));
-        gaps.push(gap);
-        at = gap.1;
-    } else {
-        at = to;
+
+    /// Takes the places up to `end` in, as many as a page may look at, and gives where they end.
+    fn gap(&mut self, end: u64) -> u64 {
+        let end = end.min(self.at + (PLACES_SEEN_MAX - self.places));
+        self.places += end - self.at;
+        self.gaps.push((self.at, end));
+        end
     }
-    Walk { found, gaps, next: (at < to).then_some(at) }
 }
 
 /// The accepted entries of the walk with the rejected ones between them, as many as fit the page.

@@ -17,12 +17,15 @@ use writ_proto::time::Excerpt;
 
 use super::error::ApiError;
 
+/// Bytes of a usual answer: a decision over a few entries.
+const USUAL_BYTES: usize = 512;
 /// How deep arrays and objects of a request may nest.
 pub(super) const DEPTH_MAX: usize = 32;
 
 /// An answer of status `status` that carries `answer`.
 pub(super) fn answer<T: Serialize>(status: StatusCode, answer: &T) -> Result<Response<Body>, ApiError> {
-    let bytes = serde_json::to_vec(answer).map_err(ApiError::internal)?;
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, answer).map_err(ApiError::internal)?;
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -85,6 +85,17 @@ impl From<&config::Http> for HttpLimits {
 pub async fn serve(listener: TcpListener, api: Api, limits: HttpLimits, shutdown: impl Future<Output = ()>) {
     let metrics = api.metrics.clone();
     let router = Api { body_timeout: limits.body_timeout, ..api }.into_router();
+    serve_router(listener, router, metrics, limits, shutdown).await;
+}
+
+/// As [`serve`], for any router: what a request costs before it reaches an endpoint can be measured so.
+pub async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    metrics: Metrics,
+    limits: HttpLimits,
+    shutdown: impl Future<Output = ()>,
+) {
     let doors = Doors {
         router,
         metrics,

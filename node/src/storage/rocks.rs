@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    IteratorMode, Options, WriteBatch, WriteOptions,
+    IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use writ_proto::hash::Digest;
 
@@ -109,7 +109,10 @@ impl Tables for Rocks {
     }
 
     fn scan(&self, table: Table, from: &[u8], row: Row<'_>) -> Result<(), StoreError> {
-        for entry in self.0.iterator_cf(self.family(table), IteratorMode::From(from, Direction::Forward)) {
+        let mut how = ReadOptions::default();
+        // A walk over the log at start would leave the cache full of what nobody asks for again.
+        how.fill_cache(false);
+        for entry in self.0.iterator_cf_opt(self.family(table), how, IteratorMode::From(from, Direction::Forward)) {
             let (key, value) = entry.map_err(|error| cannot("be read", error))?;
             if let ControlFlow::Break(()) = row(&key, &value)? {
                 break;

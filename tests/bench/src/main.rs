@@ -9,17 +9,27 @@
 //! `docs/benchmarks.md` tells how to read the figures, `docs/decisions/0011-benchmarks.md` why they are
 //! measured in this way.
 
+mod audit;
 mod dataset;
 mod decision;
+mod empty;
 mod figure;
+mod footprint;
 mod format;
+mod histogram;
+mod ingest;
 mod ledger;
+mod load;
 mod machine;
 mod plot;
+mod processes;
 mod random;
 mod report;
 mod run;
+mod serve;
 mod stats;
+mod traffic;
+mod verify;
 
 use std::fs;
 use std::process::ExitCode;
@@ -32,7 +42,7 @@ use figure::Findings;
 use run::{Part, Run};
 
 /// All parts, in the order in which a full run measures them.
-const PARTS: &[Part] = &[decision::PART];
+const PARTS: &[Part] = &[decision::PART, serve::PART, ingest::PART, audit::PART, footprint::PART];
 
 /// The file of raw figures among the build artefacts.
 const RAW: &str = "figures.json";
@@ -129,6 +139,7 @@ fn carry_out(task: Task) -> anyhow::Result<()> {
             let (part, words) = words.split_first().context("a child needs to be told its part")?;
             match part.as_str() {
                 "decision" => decision::child(words),
+                "serve" => serve::child(words),
                 other => anyhow::bail!("part `{other}` has no children"),
             }
         }

@@ -1,0 +1,273 @@
+//! Questions over HTTP: how many a node answers beside a server that does nothing, and how long callers wait.
+//!
+//! Both servers run as processes on the same machine as the generator, on the same accept loop and router. So
+//! what differs is what an answer costs: reading the question, the decision, and writing it down.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use writ_tests::process::Process;
+use writ_tests::wait;
+
+use crate::dataset::Dataset;
+use crate::empty;
+use crate::figure::{Cell, Figure, Goal, Section, Table, Unit};
+use crate::format::{count, quantity};
+use crate::load::{self, Outcome, Plan, Script};
+use crate::plot::{Axis, Chart, Plot, Point, Scale, Series};
+use crate::processes::{Chain, Usage};
+use crate::random::{Keys, Random};
+use crate::run::{Part, Run};
+use crate::traffic::{questions, rows};
+
+/// The part.
+pub(crate) const PART: Part =
+    Part { name: "serve", about: "questions over HTTP, beside an empty handler and at fixed rates", measure };
+
+/// Connections at a time.
+const CONNECTIONS: usize = 32;
+/// Shares of the greatest throughput at which waits are measured.
+const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
+/// Percentiles of waits.
+const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// A server under load.
+struct Target<'a> {
+    name: &'static str,
+    what: String,
+    address: SocketAddr,
+    process: u32,
+    script: &'a Script,
+}
+
+fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
+    let entries = if run.short { 2_000 } else { run.sizes(&[100_000]).first().copied().unwrap_or(100_000) };
+    let dataset = Dataset::new(entries, run.seed);
+    let mut chain = Chain::start(&run.scratch)?;
+    chain.import("rows.csv", rows(&dataset, 0..dataset.entries(), ""))?;
+    // As after any start, and not as an import leaves it.
+    chain.node().stop();
+    chain.node().start_again();
+
+    let random = Random::new(run.seed);
+    let of =
+        |keys: Keys| questions(&dataset, keys, &mut random.fork(keys as u64), if run.short { 500 } else { 100_000 });
+    let (uniform, zipf) = (of(Keys::Uniform), of(Keys::Zipf));
+    let bytes = answer_bytes(&chain, &uniform)?;
+    let (_empty, empty_address, empty_process) = start_empty(&chain, bytes)?;
+    let host = chain.http().address().to_owned();
+    let (uniform, zipf) = (Script::get(&host, uniform), Script::get(&host, zipf));
+    let (address, process) = (chain.address()?, chain.node().process_id());
+    let target =
+        |name, what: &str, address, process, script| Target { name, what: what.into(), address, process, script };
+    let targets = [
+        target("empty", "a handler that does nothing", empty_address, empty_process, &uniform),
+        target("uniform", "questions about all users alike", address, process, &uniform),
+        target("zipf", "questions about some users far more often", address, process, &zipf),
+    ];
+    section.note(format!(
+        "{} entries; {CONNECTIONS} connections that stay open; the generator runs on the same cores. The empty handler \
+         answers with {bytes} bytes, the mean of a decision, and with the same headers. Both servers are among the other processes that are \
+         named below.",
+        count(dataset.entries())
+    ));
+    let most = throughput(run, section, &targets)?;
+    waits(run, section, &targets[1], most)?;
+    while_importing(run, section, &dataset, &chain, &targets[1], most)
+}
+
+/// The mean length of an answer's body.
+fn answer_bytes(chain: &Chain, paths: &[String]) -> anyhow::Result<usize> {
+    let sample = &paths[..paths.len().min(200)];
+    let mut sum = 0;
+    for path in sample {
+        let answer = chain.http().get(path);
+        ensure!(answer.status == 200, "`{path}` is answered with {}: {}", answer.status, answer.text());
+        sum += answer.body.len();
+    }
+    Ok(sum / sample.len().max(1))
+}
+
+/// The empty handler, in a process of its own.
+fn start_empty(chain: &Chain, bytes: usize) -> anyhow::Result<(Process, SocketAddr, u32)> {
+    let own = std::env::current_exe().context("cannot tell where this program stands")?;
+    let arguments = ["child", PART.name, empty::VERB, &bytes.to_string()].map(str::to_owned);
+    let mut command = writ_tests::process::command(&own, arguments);
+    let url = chain.file("empty.url");
+    command.stdout(Stdio::from(std::fs::File::create(&url)?));
+    let process = Process::start(command, &chain.file("empty.stderr"));
+    let address = wait::until("the empty server to say where it listens", || {
+        let said = std::fs::read_to_string(&url).ok()?;
+        said.strip_suffix('\n')?.strip_prefix("http://")?.parse().ok()
+    });
+    let id = process.id();
+    Ok((process, address, id))
+}
+
+/// What the bench was started again for.
+///
+/// # Errors
+/// If the words are unknown, or the server cannot run.
+pub(crate) fn child(words: &[String]) -> anyhow::Result<()> {
+    match words {
+        [verb, bytes] if verb == empty::VERB => empty::serve(bytes.parse().context("a number of bytes")?),
+        _ => anyhow::bail!("found `{}`, expected `{} BYTES`", words.join(" "), empty::VERB),
+    }
+}
+
+/// The greatest rate of each target; gives that of the first that decides.
+fn throughput(run: &Run, section: &mut Section, targets: &[Target<'_>]) -> anyhow::Result<f64> {
+    let plan = Plan {
+        connections: CONNECTIONS,
+        warm_up: Duration::from_millis(if run.short { 20 } else { 500 }),
+        time: Duration::from_millis(if run.short { 100 } else { 3_000 }),
+        rate: None,
+    };
+    let mut rates = vec![Vec::new(); targets.len()];
+    let mut costs = vec![Vec::new(); targets.len()];
+    // In turns, so that whatever else the machine does meets all of them.
+    for _ in 0..run.repetitions {
+        for (at, target) in targets.iter().enumerate() {
+            let before = Usage::of(target.process)?;
+            let outcome = load::run(target.address, target.script, &plan)?;
+            let spent = Usage::of(target.process)?.seconds - before.seconds;
+            rates[at].push(outcome.answers as f64 / plan.time.as_secs_f64());
+            // Answers of the warm-up cost too.
+            let share = plan.time.as_secs_f64() / (plan.time + plan.warm_up).as_secs_f64();
+            costs[at].push(spent * share * 1e9 / outcome.answers.max(1) as f64);
+        }
+    }
+    let columns = ["server", "answers", "beside the empty handler", "goal", "processor time of the server per answer"];
+    let mut table = Table::new("The most that a server answers (closed loop), and what an answer costs it.", &columns);
+    for ((target, rates), costs) in targets.iter().zip(&rates).zip(costs) {
+        let id = |what: &str| format!("serve/{}/{what}", target.name);
+        let mut rate = Figure::new(id("rate"), target.what.clone(), Unit::PerSecond, rates.clone());
+        let cost = format!("{}: processor time", target.what);
+        let mut cost = Figure::new(id("processor"), cost, Unit::Nanoseconds, costs);
+        if target.name != "empty" {
+            rate = rate.against("serve/empty/rate").goal(Goal::RatioAtLeast(0.6));
+            cost = cost.against("serve/empty/processor");
+        }
+        let (rate, cost) = (section.figure(rate), section.figure(cost));
+        let (ratio, goal) = match target.name {
+            "empty" => ("".into(), "".into()),
+            _ => (Cell::Ratio(rate.clone()), Cell::Goal(rate.clone())),
+        };
+        table.row(vec![target.what.clone().into(), Cell::Value(rate), ratio, goal, Cell::Value(cost)]);
+    }
+    section.tables.push(table);
+    let own = rates.get(1).context("somebody who decides")?;
+    Ok(crate::stats::Summary::of(own).median)
+}
+
+/// How long callers wait at shares of `most` answers per second.
+fn waits(run: &Run, section: &mut Section, target: &Target<'_>, most: f64) -> anyhow::Result<()> {
+    let mut lines: Vec<Series> = (0..PERCENTILES.len())
+        .map(|at| Series { name: PERCENTILES[at].0.into(), colour: at, dashed: false, points: Vec::new() })
+        .collect();
+    let columns = ["of the greatest rate", "questions", "p50", "p99", "p99.9", "generator late, p99"];
+    let mut table =
+        Table::new("How long callers wait, from the instant at which a question is due (open loop).", &columns);
+    for share in SHARES {
+        let rate = share * most;
+        let (values, lateness) = repeat(run, target, rate)?;
+        let percent = format!("{:.0} %", share * 100.0);
+        let mut row: Vec<Cell> = vec![percent.clone().into(), quantity(rate, Unit::PerSecond).into()];
+        for ((name, _), (values, line)) in PERCENTILES.iter().zip(values.into_iter().zip(&mut lines)) {
+            let id = format!("serve/wait/{:.0}/{name}", share * 100.0);
+            let figure = Figure::new(id, format!("wait at {percent}, {name}"), Unit::Nanoseconds, values);
+            let summary = figure.summary();
+            line.points.push(Point { x: share, y: summary.median, min: summary.min, max: summary.max });
+            row.push(Cell::Value(section.figure(figure)));
+        }
+        row.push(quantity(lateness, Unit::Nanoseconds).into());
+        table.row(row);
+    }
+    section.tables.push(table);
+    section.plots.push(Plot {
+        file: "serve-wait.svg".into(),
+        title: "How long callers wait".into(),
+        subtitle: "GET /v1/check at fixed rates, from the instant at which each question is due".into(),
+        chart: Chart::Lines {
+            x: Axis::new("share of the greatest rate", Unit::Share, Scale::Linear),
+            y: Axis::new("wait", Unit::Nanoseconds, Scale::Log),
+            series: lines,
+            marks: Vec::new(),
+        },
+    });
+    section.note(
+        "A wait holds the generator's own lateness: it sleeps until a question is due, and the kernel wakes it a little \
+         later, the more so the busier the cores are that both share.",
+    );
+    Ok(())
+}
+
+/// Percentiles of waits at `rate`, for each repetition, and the worst p99 of the generator's lateness.
+fn repeat(run: &Run, target: &Target<'_>, rate: f64) -> anyhow::Result<([Vec<f64>; 3], f64)> {
+    let mut values: [Vec<f64>; 3] = Default::default();
+    let mut lateness = 0.0_f64;
+    for _ in 0..run.repetitions {
+        let outcome = at_rate(run, target, rate)?;
+        for (values, (_, share)) in values.iter_mut().zip(PERCENTILES) {
+            values.push(outcome.waits.percentile(share));
+        }
+        lateness = lateness.max(outcome.lateness.percentile(0.99));
+    }
+    Ok((values, lateness))
+}
+
+fn at_rate(run: &Run, target: &Target<'_>, rate: f64) -> anyhow::Result<Outcome> {
+    let plan = Plan {
+        connections: CONNECTIONS,
+        warm_up: Duration::from_millis(if run.short { 20 } else { 500 }),
+        time: Duration::from_millis(if run.short { 100 } else { 4_000 }),
+        rate: Some(rate),
+    };
+    load::run(target.address, target.script, &plan)
+}
+
+/// How long callers wait while blocks are written: whoever commits holds the lock that they read under.
+fn while_importing(
+    run: &Run,
+    section: &mut Section,
+    dataset: &Dataset,
+    chain: &Chain,
+    target: &Target<'_>,
+    most: f64,
+) -> anyhow::Result<()> {
+    let share = SHARES[0];
+    let count = if run.short { 200 } else { 40_000 }.min(dataset.entries());
+    let mut values: [Vec<f64>; 3] = Default::default();
+    for repetition in 0..run.repetitions {
+        let reference = format!("again {repetition}");
+        let rows = rows(dataset, 0..count, &reference);
+        let outcome = std::thread::scope(|scope| {
+            let importing = scope.spawn(|| chain.import(&format!("again{repetition}.csv"), rows));
+            let outcome = at_rate(run, target, share * most);
+            importing.join().map_err(|_| anyhow::anyhow!("the import panicked"))??;
+            outcome
+        })?;
+        for (values, (_, share)) in values.iter_mut().zip(PERCENTILES) {
+            values.push(outcome.waits.percentile(share));
+        }
+    }
+    let mut table = Table::new(
+        format!("The same at {:.0} % of the greatest rate while `writ import` runs on the same cores.", share * 100.0),
+        &["p50", "p99", "p99.9"],
+    );
+    let mut row = Vec::new();
+    for ((name, _), values) in PERCENTILES.iter().zip(values) {
+        let figure = Figure::new(
+            format!("serve/wait/importing/{name}"),
+            format!("wait during an import, {name}"),
+            Unit::Nanoseconds,
+            values,
+        );
+        row.push(Cell::Value(section.figure(figure)));
+    }
+    table.row(row);
+    section.tables.push(table);
+    Ok(())
+}
