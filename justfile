@@ -38,6 +38,10 @@ history: programs
 tamper changes="5000" flips="100": programs
     WRIT_TAMPERS={{changes}} WRIT_FLIPS={{flips}} cargo test --release -p writ-tests --test it -- tamper rot --nocapture
 
+# How fast it is, beside named baselines; writes docs/benchmarks.md.
+bench *parts: programs
+    cargo run --release -p writ-bench --features peers -- run --write {{parts}}
+
 # The programs that the system's tests run.
 [private]
 programs:

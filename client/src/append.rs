@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use writ_proto::api::{BatchResult, Problem, Receipt, RecordStatus, is_readable};
+use writ_proto::api::{BriefResult, Problem, RecordStatus, is_readable};
 use writ_proto::name::{ActionPattern, Pattern, Side};
-use writ_proto::record::{Body, Nonce, RecordId, Signed};
+use writ_proto::record::{RecordId, Signed};
 use writ_proto::refusal::Refusal;
 use writ_proto::time::LedgerTime;
 
@@ -122,10 +122,10 @@ impl Ledger for Appender<'_> {
         Ok(found)
     }
 
-    fn append(&mut self, records: &[(Nonce, Body)]) -> Result<Vec<Settled>, AppendError> {
+    fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, AppendError> {
         let began_at = self.began_at()?;
-        let mut open: Vec<Open<'_>> =
-            records.iter().map(|said| Open { said, is_repeated: false, settled: None }).collect();
+        let mut open: Vec<Open> =
+            records.into_iter().map(|record| Open { record, is_repeated: false, settled: None }).collect();
         let mut deadline = Instant::now() + self.patience;
         let mut pause = PAUSE;
         let mut last = None;
@@ -138,7 +138,7 @@ impl Ledger for Appender<'_> {
             let (places, signed) = self.next_batch(&open, &left, batch_max)?;
             let mut asked_pause = None;
             let mut settled_some = false;
-            match self.client.submit_batch(&signed, Wait::Committed) {
+            match self.client.submit_many(&signed, Wait::Committed) {
                 Ok(results) => {
                     for ((at, record), result) in places.into_iter().zip(&signed).zip(results) {
                         let open = &mut open[at];
@@ -177,27 +177,31 @@ impl Ledger for Appender<'_> {
 }
 
 /// A record under way.
-struct Open<'a> {
-    said: &'a (Nonce, Body),
+struct Open {
+    record: Signed,
     /// Whether it was sent before, so that a node may know it from us.
     is_repeated: bool,
     settled: Option<Settled>,
 }
 
 impl Appender<'_> {
-    /// As many of the records that are left as fit into a batch, signed now.
+    /// As many of the records that are left as fit into a batch; those that were sent before are signed anew.
     fn next_batch(
         &self,
-        open: &[Open<'_>],
+        open: &[Open],
         left: &[usize],
         batch_max: usize,
     ) -> Result<(Vec<usize>, Vec<Signed>), AppendError> {
         let now = clock::now();
         let (mut places, mut signed, mut bytes) = (Vec::new(), Vec::new(), 0);
         for at in left {
-            let (nonce, body) = open[*at].said;
-            let record = self.author.sign(*nonce, body.clone(), now)?;
-            bytes += record.bytes().len().div_ceil(3) * 4;
+            let Open { record, is_repeated, .. } = &open[*at];
+            let statement = record.statement();
+            let record = match is_repeated {
+                true => self.author.sign(statement.nonce, statement.body.clone(), now)?,
+                false => record.clone(),
+            };
+            bytes += record.bytes().len();
             if signed.len() == batch_max || (bytes > BATCH_BYTES_MAX && !signed.is_empty()) {
                 break;
             }
@@ -209,27 +213,22 @@ impl Appender<'_> {
 }
 
 /// How a record is settled by a node's answer; `None`: not yet.
-fn judge(id: RecordId, result: BatchResult, is_repeated: bool, began_at: u64) -> Option<Settled> {
-    let receipt = match result {
-        BatchResult::Problem(problem) if is_passing(&problem) || is_late(&problem.code) => return None,
-        BatchResult::Problem(Problem { code, field, detail, .. }) => {
-            return Some(Settled::Refused { id, in_log: false, fault: RowFault { code, field, detail } });
-        }
-        BatchResult::Receipt(receipt) => receipt,
-    };
-    let Receipt { status, duplicate, place, code, field, detail, .. } = receipt;
-    let code = code.unwrap_or_default();
+fn judge(id: RecordId, result: BriefResult, is_repeated: bool, began_at: u64) -> Option<Settled> {
+    let BriefResult { status, duplicate, index, problem, .. } = result;
     match status {
         RecordStatus::Pending => None,
-        RecordStatus::Refused if is_late(&code) => None,
         RecordStatus::Committed => {
             // What we sent twice ourselves is no duplicate, unless it is older than we are.
-            let is_ours = is_repeated && place.is_some_and(|place| place.index >= began_at);
+            let is_ours = is_repeated && index.is_some_and(|index| index >= began_at);
             Some(if duplicate && !is_ours { Settled::Duplicate { id } } else { Settled::Appended { id } })
         }
         RecordStatus::Rejected | RecordStatus::Refused => {
             let in_log = status == RecordStatus::Rejected;
-            let fault = RowFault { code, field, detail: detail.unwrap_or_default() };
+            let fault = match problem {
+                Some(problem) if !in_log && (is_passing(&problem) || is_late(&problem.code)) => return None,
+                Some(Problem { code, field, detail, .. }) => RowFault { code, field, detail },
+                None => RowFault::whole("the node does not say why"),
+            };
             Some(Settled::Refused { id, in_log, fault })
         }
     }

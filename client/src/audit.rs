@@ -3,18 +3,22 @@
 //! Verification always starts at the genesis: what a block may hold depends on all blocks before it. What it
 //! costs is signatures, and those are checked on all cores.
 //!
+//! From a file: what comes next is read and checked [`ahead`], on all cores, while blocks are executed in order.
+//!
 //! From the nodes: the blocks come from whichever node has them, and each is verified with its certificate.
 //! Then every node's own word for where it stands is compared with the chain that was verified.
 
+mod ahead;
+
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use writ_proto::audit::{Auditor, BlockReport, Finding, Part, Report, verify_record};
 use writ_proto::block::Block;
 use writ_proto::codec::Blob;
-use writ_proto::export::{Frame, Item, Reader};
+use writ_proto::export::Frame;
 use writ_proto::genesis::Genesis;
 use writ_proto::hash::Digest;
 use writ_proto::record::Verified;
@@ -26,9 +30,6 @@ use crate::error::ClientError;
 
 /// Blocks asked for at once.
 const BLOCKS_AT_ONCE: u64 = 500;
-
-/// Bytes read from a file at once.
-const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// Records below which more threads cost more than they bring.
 const RECORDS_FOR_THREADS: usize = 32;
@@ -93,35 +94,14 @@ pub struct Agreeing {
 pub fn audit_file(
     path: &Path,
     chain: Option<&Digest>,
-    mut on_block: impl FnMut(&BlockReport, u64),
+    on_block: impl FnMut(&BlockReport, u64),
 ) -> Result<Report, AuditError> {
     let io_error = |source| AuditError::Io { path: path.into(), source };
-    let mut file = File::open(path).map_err(io_error)?;
-    let mut reader = Reader::new();
-    let mut auditor: Option<Auditor> = None;
-    let mut report = None;
-    let (mut chunk, mut bytes) = (vec![0; CHUNK_BYTES], 0);
-    loop {
-        let read = file.read(&mut chunk).map_err(io_error)?;
-        if read == 0 {
-            break;
-        }
-        bytes += read as u64;
-        reader.push(&chunk[..read]);
-        while let Some(item) = reader.take().map_err(Finding::from)? {
-            match (item, &mut auditor) {
-                (Item::Genesis(genesis), auditor) => *auditor = Some(begin(*genesis, chain)?),
-                (Item::Block { offset, frame, .. }, Some(auditor)) => {
-                    let block = next_block(auditor, &frame);
-                    on_block(&block.map_err(|finding| Finding { offset: Some(offset), ..finding })?, bytes);
-                }
-                (Item::Trailer(trailer), Some(auditor)) => report = Some(auditor.finish(&trailer)?),
-                (_, None) => unreachable!("a reader gives the genesis first"),
-            }
-        }
-    }
-    reader.finish().map_err(Finding::from)?;
-    Ok(report.expect("a whole export has a trailer"))
+    let file = File::open(path).map_err(io_error)?;
+    ahead::audit(file, chain, on_block, ahead::changes_circle).map_err(|fault| match fault {
+        ahead::Fault::Finding(finding) => finding.into(),
+        ahead::Fault::Io(source) => io_error(source),
+    })
 }
 
 /// Verifies the chain that the nodes have, starting from `genesis`, up to the height that the first of them
@@ -220,8 +200,15 @@ pub(crate) fn begin(genesis: Genesis, chain: Option<&Digest>) -> Result<Auditor,
 /// As [`Auditor::block`], with the signatures on all cores.
 fn next_block(auditor: &mut Auditor, frame: &Frame) -> Result<BlockReport, Finding> {
     let block = auditor.open(frame)?;
-    let verified = verify_records(auditor.state(), &block).map_err(|(at, refusal)| Finding {
-        height: Some(block.header.height),
+    let verified = verify_all(auditor.state(), &block)?;
+    let changes = auditor.judge(&block, verified, &frame.certificate)?;
+    Ok(auditor.take(changes, &frame.certificate))
+}
+
+/// The records of the block that comes next on `state`, verified; or what is wrong with the first at fault.
+fn verify_all(state: &State, block: &Block) -> Result<Vec<Verified>, Finding> {
+    verify_records(state, block).map_err(|(at, refusal)| Finding {
+        height: Some(state.tip().height + 1),
         part: Part::Record(at),
         code: Some(refusal.code),
         offset: None,
@@ -229,9 +216,7 @@ fn next_block(auditor: &mut Auditor, frame: &Frame) -> Result<BlockReport, Findi
             Some(field) => format!("`{field}`: {}", refusal.detail),
             None => refusal.detail,
         },
-    })?;
-    let changes = auditor.judge(&block, verified, &frame.certificate)?;
-    Ok(auditor.take(changes, &frame.certificate))
+    })
 }
 
 /// The block's records, verified; or the first that is at fault.

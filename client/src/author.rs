@@ -1,5 +1,7 @@
 //! Who speaks: a key, the authority that it belongs to, and the chain that it speaks on.
 
+use std::thread;
+
 use writ_proto::api::AuthorityAnswer;
 use writ_proto::genesis::Genesis;
 use writ_proto::hash::Digest;
@@ -13,6 +15,9 @@ use crate::error::ClientError;
 
 /// How long a signed record may take into the log, unless the chain allows less.
 pub const SUBMIT_WITHIN_MS: u64 = 10 * 60 * 1000;
+
+/// Records below which more threads cost more than they bring.
+const RECORDS_FOR_THREADS: usize = 64;
 
 /// A key that speaks for an authority on one chain.
 #[derive(Clone, Debug)]
@@ -130,6 +135,23 @@ impl Author {
     /// If the body makes no sense, or is too large.
     pub fn sign(&self, nonce: Nonce, body: Body, now: LedgerTime) -> Result<Signed, Refusal> {
         self.statement(nonce, body, now).sign(&[&self.key])
+    }
+
+    /// The same for many, in order, on all cores.
+    pub fn sign_all(&self, said: Vec<(Nonce, Body)>, now: LedgerTime) -> Result<Vec<Signed>, Refusal> {
+        let sign = |share: &[(Nonce, Body)]| -> Result<Vec<Signed>, Refusal> {
+            share.iter().map(|(nonce, body)| self.sign(*nonce, body.clone(), now)).collect()
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        if cores == 1 || said.len() < RECORDS_FOR_THREADS {
+            return sign(&said);
+        }
+        thread::scope(|scope| {
+            let shares = said.chunks(said.len().div_ceil(cores));
+            let signing: Vec<_> = shares.map(|share| scope.spawn(move || sign(share))).collect();
+            let shares = signing.into_iter().map(|share| share.join().expect("signing does not panic"));
+            Ok(shares.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        })
     }
 }
 

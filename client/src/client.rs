@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use writ_proto::api::{
-    AuthorityAnswer, Batch, BatchAnswer, BatchResult, CheckAnswer, ConsistencyAnswer, EntriesPage, Entry, HeaderAnswer,
-    HeadersPage, InclusionAnswer, Receipt, Status, to_base64,
+    AuthorityAnswer, Batch, BatchAnswer, BatchResult, BriefAnswer, BriefResult, CheckAnswer, ConsistencyAnswer,
+    EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, Receipt, Status, to_base64,
 };
 use writ_proto::export::Frame;
 use writ_proto::genesis::Genesis;
@@ -18,10 +18,10 @@ use crate::transport::{Call, Transport, with_query};
 use crate::verify::{self, ProofFault, View};
 
 /// Records that one batch holds at most.
-pub const BATCH_RECORDS_MAX: usize = 1000;
+pub const BATCH_RECORDS_MAX: usize = 4096;
 
-/// Bytes that the records of one batch have at most, in base64.
-pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that the records of one batch have at most.
+pub const BATCH_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// How long a node is asked to wait for a block.
 const WAIT: Duration = Duration::from_secs(10);
@@ -218,6 +218,28 @@ impl Client {
             }
         }
         Ok(results)
+    }
+
+    /// Appends records: what became of each, in order, with one proof for each block instead of one for each
+    /// record. The proofs are checked: all records that are committed and no duplicates stand where the node
+    /// says.
+    pub fn submit_many(&self, records: &[Signed], wait: Wait) -> Result<Vec<BriefResult>, ClientError> {
+        let mut body = Vec::with_capacity(records.iter().map(|record| 4 + record.bytes().len()).sum());
+        for record in records {
+            body.extend_from_slice(&(record.bytes().len() as u32).to_le_bytes());
+            body.extend_from_slice(record.bytes());
+        }
+        let brief = [("receipts", Some("brief".into()))];
+        let path = with_query("/v1/records/batch", wait.query().into_iter().chain(brief));
+        let call = Call { wait: wait.patience(), ..Call::post(path, &body, "application/octet-stream") };
+        let answer = self.transport.call(&call)?;
+        let brief: BriefAnswer = read_json(&answer.node, &answer.body, "list of results")?;
+        if brief.results.len() != records.len() {
+            let reason = format!("{} results for {} records", brief.results.len(), records.len());
+            return Err(ClientError::Answer { node: answer.node, what: "list of results", reason });
+        }
+        verify::check_batch(records, &brief).map_err(|fault| proof(&answer.node, fault))?;
+        Ok(brief.results)
     }
 
     /// Blocks with their certificates, ascending from a height; none if the chain ends before it.

@@ -5,8 +5,10 @@
 //! changed or moved the record cannot find such hashes. A root proves no more than that there is one log in
 //! which the record stands; that all see the same log is what checkpoints and an audit are for.
 
+use std::collections::BTreeMap;
+
 use writ_proto::api::{
-    ConsistencyAnswer, InclusionAnswer, Place, Receipt, RecordStatus, digest_from_base64, from_base64,
+    BriefAnswer, ConsistencyAnswer, InclusionAnswer, Place, Receipt, RecordStatus, digest_from_base64, from_base64,
     read_position_token,
 };
 use writ_proto::hash::Digest;
@@ -28,6 +30,12 @@ pub enum ProofFault {
     /// Settled without a place.
     #[error("the record is said to be in the log, but not where")]
     NoPlace,
+    /// Records are said to be in a block of which nothing is proved.
+    #[error("records are said to be in block {height}, and nothing is proved of it")]
+    NoBlock {
+        /// Its height.
+        height: u64,
+    },
     /// A member that is not what it must be.
     #[error("`{member}` cannot be read")]
     Unreadable {
@@ -71,7 +79,7 @@ pub fn check_place(record: &[u8], place: &Place) -> Result<View, ProofFault> {
         return Err(ProofFault::Position { found: height, expected: place.height });
     }
     let root = digest_from_base64(&place.log_root).ok_or(ProofFault::Unreadable { member: "log_root" })?;
-    let proof = hashes("inclusion", &place.inclusion)?;
+    let proof = hashes("inclusion", &place.inclusion, PROOF_HASHES_MAX)?;
     merkle::verify_inclusion(place.index, place.log_size, &merkle::leaf_hash(record), &proof, &root)?;
     Ok(View { size: place.log_size, root })
 }
@@ -89,6 +97,41 @@ pub fn check_receipt(record: &Signed, receipt: &Receipt) -> Result<Option<View>,
         None => check_place(record.bytes(), place).map(Some),
         Some(text) => check_place(&stored(record.id(), text)?, place).map(Some),
     }
+}
+
+/// Whether a brief answer proves that every record which it calls committed and no duplicate stands where it
+/// says, each in the log as it was at the end of its block.
+///
+/// # Panics
+/// If there is not one result for each record.
+pub fn check_batch(records: &[Signed], answer: &BriefAnswer) -> Result<(), ProofFault> {
+    assert_eq!(records.len(), answer.results.len(), "a result for each record");
+    let mut placed: BTreeMap<u64, Vec<(u64, Digest)>> = BTreeMap::new();
+    for (record, result) in records.iter().zip(&answer.results) {
+        let place = result.index.zip(result.height);
+        if is_settled(result.status) && place.is_none() {
+            return Err(ProofFault::NoPlace);
+        }
+        if let (RecordStatus::Committed, false, Some((index, height))) = (result.status, result.duplicate, place) {
+            placed.entry(height).or_default().push((index, merkle::leaf_hash(record.bytes())));
+        }
+    }
+    for (height, mut leaves) in placed {
+        let block = answer.blocks.iter().find(|block| block.height == height).ok_or(ProofFault::NoBlock { height })?;
+        let (found, _) = read_position_token(&block.position).ok_or(ProofFault::Unreadable { member: "position" })?;
+        if found != height {
+            return Err(ProofFault::Position { found, expected: height });
+        }
+        let expected = digest_from_base64(&block.log_root).ok_or(ProofFault::Unreadable { member: "log_root" })?;
+        leaves.sort_unstable_by_key(|(index, _)| *index);
+        // No more hashes than a proof for each leaf alone would have.
+        let proof = hashes("proof", &block.proof, leaves.len().saturating_mul(PROOF_HASHES_MAX))?;
+        let found = merkle::root_from_leaves(&leaves, block.log_size, &proof)?;
+        if found != expected {
+            return Err(ProofError::Root { found, expected }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether `GET /v1/records/{id}` gave that record and proves where it stands. Gives the record too, if
@@ -109,7 +152,7 @@ pub fn check_record(id: RecordId, receipt: &Receipt) -> Result<Option<(Signed, V
 pub fn check_inclusion(record: &Signed, answer: &InclusionAnswer) -> Result<View, ProofFault> {
     check_id(record.id(), answer.id)?;
     let root = digest_from_base64(&answer.root).ok_or(ProofFault::Unreadable { member: "root" })?;
-    let proof = hashes("proof", &answer.proof)?;
+    let proof = hashes("proof", &answer.proof, PROOF_HASHES_MAX)?;
     // The leaf hash is ours, not the answer's: a node could name that of another leaf.
     merkle::verify_inclusion(answer.index, answer.size, &merkle::leaf_hash(record.bytes()), &proof, &root)?;
     Ok(View { size: answer.size, root })
@@ -121,7 +164,7 @@ pub fn check_consistency(earlier: View, later: View, answer: &ConsistencyAnswer)
     if found != expected {
         return Err(ProofFault::OtherSizes { found, expected });
     }
-    let proof = hashes("proof", &answer.proof)?;
+    let proof = hashes("proof", &answer.proof, PROOF_HASHES_MAX)?;
     Ok(merkle::verify_consistency(earlier.size, later.size, &proof, &earlier.root, &later.root)?)
 }
 
@@ -138,9 +181,9 @@ fn stored(id: RecordId, text: &str) -> Result<Vec<u8>, ProofFault> {
     Ok(signed.bytes().to_vec())
 }
 
-fn hashes(member: &'static str, texts: &[String]) -> Result<Vec<Digest>, ProofFault> {
+fn hashes(member: &'static str, texts: &[String], max: usize) -> Result<Vec<Digest>, ProofFault> {
     let unreadable = ProofFault::Unreadable { member };
-    if texts.len() > PROOF_HASHES_MAX {
+    if texts.len() > max {
         return Err(unreadable);
     }
     texts.iter().map(|text| digest_from_base64(text)).collect::<Option<_>>().ok_or(unreadable)

@@ -23,11 +23,11 @@ use writ_proto::key::KeyId;
 use writ_proto::limits::BLOCK_RECORDS_MAX;
 use writ_proto::record::{RecordId, Signed, Verified};
 use writ_proto::refusal::Refusal;
-use writ_proto::state::{Changes, State};
+use writ_proto::state::{Changes, Placed, State};
 
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
-use crate::storage::{LogStore, StoredBlock, Undecided};
+use crate::storage::{LogStore, StoredBlock, StoredPlace, Undecided};
 
 /// An empty block to settle expired submissions comes at most this often.
 const SETTLE_EVERY_MS: u64 = 60_000;
@@ -36,7 +36,7 @@ const SETTLE_EVERY_MS: u64 = 60_000;
 pub struct Chain {
     ledger: Ledger,
     store: Arc<dyn LogStore>,
-    guard: TipGuard,
+    guard: Arc<TipGuard>,
     me: KeyId,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
@@ -52,6 +52,9 @@ impl Chain {
     /// The writer of `ledger`, voting with the key of id `me`.
     pub fn new(ledger: Ledger, guard: TipGuard, me: KeyId) -> Self {
         let store = ledger.shared_store();
+        let guard = Arc::new(guard);
+        let counted = guard.clone();
+        ledger.count_syncs_of(move || counted.syncs());
         Self { ledger, store, guard, me, executed: HashMap::new() }
     }
 
@@ -88,7 +91,7 @@ impl Chain {
         let pooled = self.ledger.pool().get(&signed.id()).filter(|record| record.signed().bytes() == bytes).cloned();
         match pooled {
             Some(record) => Ok(record),
-            None => state.verify(signed),
+            None => self.ledger.verify(state, signed),
         }
     }
 
@@ -157,7 +160,10 @@ impl Chain {
 
         self.store.commit(&StoredBlock { block: bytes.to_vec(), certificate }, &changes).map_err(Fatal::new)?;
         self.guard.advance(header.height, block, commit_leaf).map_err(Fatal::new)?;
+        let place = |placed: &Placed| (placed.record.id(), StoredPlace::of(placed, header.height));
+        let places: Vec<_> = changes.records.iter().map(place).collect();
         self.ledger.write().commit(changes);
+        self.ledger.remember(places);
         let expired = {
             let mut pool = self.ledger.pool();
             pool.settle(&ids);

@@ -8,8 +8,9 @@
 //!
 //! [`Ledger`] is a cheap handle. Only [`crate::chain::Chain`], which the engine's one thread owns, writes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
@@ -21,6 +22,13 @@ use writ_proto::time::Interval;
 use crate::clock::{Clock, ClockFault};
 use crate::mempool::{self, Mempool, PoolLimits};
 use crate::storage::{LogStore, StoreError, StoredPlace};
+
+/// Records of a batch that are verified and admitted together: small enough for the first of them to be in
+/// a block while the last are verified.
+const SHARE: usize = 128;
+
+/// Places of records that were settled last, kept in memory for those who wait for them.
+const RECENT_MAX: usize = 16 * 1024;
 
 /// A handle on the ledger. See the module's doc.
 #[derive(Clone)]
@@ -40,6 +48,24 @@ struct Shared {
     writable: AtomicBool,
     /// Whether the state is what the chain is known to be.
     caught_up: AtomicBool,
+    /// The places of the records of the last blocks, in the state and durable.
+    recent: Mutex<HashMap<RecordId, StoredPlace>>,
+    /// Record signatures that were checked.
+    signatures: AtomicU64,
+    /// Who counts the fsyncs of the guards.
+    syncs: Mutex<Vec<SyncCount>>,
+}
+
+/// Tells how many fsyncs of some file there were.
+type SyncCount = Box<dyn Fn() -> u64 + Send>;
+
+/// What is known of a submission once it was looked at alone.
+#[expect(clippy::large_enum_variant, reason = "one per record of a share, nearly all of them the large one")]
+enum Checked {
+    /// Its signatures are good.
+    Verified(Verified),
+    /// Just these bytes wait already, or are in the log: their signatures were checked then.
+    Known(Submitted),
 }
 
 /// What became of a submission at once.
@@ -88,6 +114,9 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
+/// There is no room now; a block makes some.
+const OVERLOADED: SubmitError = SubmitError::Overloaded { retry_after_s: 1 };
+
 /// What is known of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -116,6 +145,9 @@ impl Ledger {
             progress: watch::Sender::new(0),
             writable: AtomicBool::new(true),
             caught_up: AtomicBool::new(true),
+            recent: Mutex::new(HashMap::new()),
+            signatures: AtomicU64::new(0),
+            syncs: Mutex::default(),
         }))
     }
 
@@ -147,42 +179,118 @@ impl Ledger {
 
     /// Takes a record in: decodes, verifies, admits, pools. Blocks for a signature check.
     pub fn submit(&self, bytes: Vec<u8>) -> Result<Submitted, SubmitError> {
-        let record = self.verify(bytes)?;
-        self.admit(record)
+        let submitted = self.take(self.check(bytes))?;
+        if matches!(submitted, Submitted::New(_)) {
+            self.0.work.notify_one();
+        }
+        Ok(submitted)
     }
 
     /// What can be said of a record without its place among others: form, features, authority, signatures.
-    fn verify(&self, bytes: Vec<u8>) -> Result<Verified, SubmitError> {
+    fn check(&self, bytes: Vec<u8>) -> Result<Checked, SubmitError> {
         let signed = Signed::decode(bytes)?;
         check_features(&signed)?;
-        Ok(self.read().verify(signed)?)
+        if let Some(known) = self.known(&signed)? {
+            return Ok(Checked::Known(known));
+        }
+        Ok(Checked::Verified(self.verify(&self.read(), signed)?))
+    }
+
+    /// Whether a record waits or is in the log byte for byte: no signature is checked twice.
+    fn known(&self, signed: &Signed) -> Result<Option<Submitted>, StoreError> {
+        let id = signed.id();
+        if self.pool().get(&id).is_some_and(|pooled| pooled.signed().bytes() == signed.bytes()) {
+            return Ok(Some(Submitted::Pending(id)));
+        }
+        let Some(settled) = self.read().settled(&id) else { return Ok(None) };
+        let stored = self.0.store.leaf(settled.index)?;
+        Ok((stored.as_deref() == Some(signed.bytes())).then_some(Submitted::Settled(id)))
+    }
+
+    /// The one place where this node checks the signatures of a record.
+    pub(crate) fn verify(&self, state: &State, signed: Signed) -> Result<Verified, Refusal> {
+        self.0.signatures.fetch_add(signed.signatures().len() as u64, Ordering::Relaxed);
+        state.verify(signed)
+    }
+
+    /// How many signatures on records this node has checked since its start.
+    pub fn signatures_checked(&self) -> u64 {
+        self.0.signatures.load(Ordering::Relaxed)
     }
 
     /// Takes many records in, in order, the signature checks on all cores. A result for each, in order.
     pub async fn submit_many(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
-        // Verification is pure and costs most, so it is spread; admission follows in order.
-        let verified = self.verify_many(records).await;
         let ledger = self.clone();
-        let admit = move || verified.into_iter().map(|record| record.and_then(|record| ledger.admit(record))).collect();
-        run_blocking(admit).await
+        run_blocking(move || ledger.submit_all(records)).await
     }
 
-    async fn verify_many(&self, records: Vec<Vec<u8>>) -> Vec<Result<Verified, SubmitError>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = records.len().div_ceil(threads).max(1);
+    /// Verification is pure and costs most, so it is spread; admission follows in order, while later records
+    /// are still verified and earlier ones are perhaps in a block already.
+    fn submit_all(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
+        let (mut submitted, mut closed) = (Vec::with_capacity(records.len()), false);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if cores == 1 || records.len() <= SHARE {
+            self.take_all(records.into_iter().map(|bytes| self.check(bytes)), &mut submitted, &mut closed);
+            return submitted;
+        }
+        let mut shares: Vec<Mutex<Vec<Vec<u8>>>> = Vec::new();
         let mut rest = records.into_iter().peekable();
-        let mut tasks = Vec::new();
         while rest.peek().is_some() {
-            let chunk: Vec<Vec<u8>> = rest.by_ref().take(share).collect();
-            let ledger = self.clone();
-            let verify = move || chunk.into_iter().map(|bytes| ledger.verify(bytes)).collect::<Vec<_>>();
-            tasks.push(run_blocking(verify));
+            shares.push(Mutex::new(rest.by_ref().take(SHARE).collect()));
         }
-        let mut verified = Vec::new();
-        for task in tasks {
-            verified.extend(task.await);
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..cores.min(shares.len()) {
+                let (sender, next, shares) = (sender.clone(), &next, &shares);
+                scope.spawn(move || {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(share) = shares.get(at) else { return };
+                        let records = std::mem::take(&mut *share.lock().unwrap_or_else(PoisonError::into_inner));
+                        let checked: Vec<_> = records.into_iter().map(|bytes| self.check(bytes)).collect();
+                        // Nobody listens any more only after a panic, which goes on elsewhere.
+                        let _ = sender.send((at, checked));
+                    }
+                });
+            }
+            drop(sender);
+            let (mut due, mut early) = (0, BTreeMap::new());
+            for (at, checked) in receiver {
+                early.insert(at, checked);
+                while let Some(checked) = early.remove(&due) {
+                    self.take_all(checked, &mut submitted, &mut closed);
+                    due += 1;
+                }
+            }
+        });
+        submitted
+    }
+
+    fn take(&self, checked: Result<Checked, SubmitError>) -> Result<Submitted, SubmitError> {
+        match checked? {
+            Checked::Known(known) => Ok(known),
+            Checked::Verified(record) => self.admit(record),
         }
-        verified
+    }
+
+    /// Takes the next records of a batch. Once one of them finds no room none after it is taken: what is sent
+    /// again later must not come behind what followed it.
+    fn take_all(
+        &self,
+        checked: impl IntoIterator<Item = Result<Checked, SubmitError>>,
+        submitted: &mut Vec<Result<Submitted, SubmitError>>,
+        closed: &mut bool,
+    ) {
+        for checked in checked {
+            let result = match checked {
+                Ok(Checked::Verified(_)) if *closed => Err(OVERLOADED),
+                checked => self.take(checked),
+            };
+            *closed |= matches!(result, Err(SubmitError::Overloaded { .. } | SubmitError::ReadOnly));
+            submitted.push(result);
+        }
+        self.0.work.notify_one();
     }
 
     fn admit(&self, record: Verified) -> Result<Submitted, SubmitError> {
@@ -199,9 +307,7 @@ impl Ledger {
             return Ok(Submitted::Pending(id));
         }
         state.admit(&record, self.0.clock.proposal_time(state.tip().time))?;
-        self.pool().insert(record).map_err(|mempool::Full| SubmitError::Overloaded { retry_after_s: 1 })?;
-        drop(state);
-        self.0.work.notify_one();
+        self.pool().insert(record).map_err(|mempool::Full| OVERLOADED)?;
         Ok(Submitted::New(id))
     }
 
@@ -217,8 +323,8 @@ impl Ledger {
 
     /// What is known of a record.
     pub fn fate(&self, id: &RecordId) -> Result<Fate, StoreError> {
-        if let Some(place) = self.0.store.place(id)? {
-            return Ok(Fate::Settled(place));
+        if let Some(place) = self.recent().get(id) {
+            return Ok(Fate::Settled(place.clone()));
         }
         {
             let pool = self.pool();
@@ -230,7 +336,7 @@ impl Ledger {
                 return Ok(Fate::Refused(refusal.clone()));
             }
         }
-        // It may have been committed between the two looks.
+        // What leaves the pool for the log is in the store before.
         if let Some(place) = self.0.store.place(id)? {
             return Ok(Fate::Settled(place));
         }
@@ -242,15 +348,33 @@ impl Ledger {
 
     /// Waits until a record is settled or refused, or `deadline`; says what is known then.
     pub async fn settled(&self, id: &RecordId, deadline: Instant) -> Result<Fate, StoreError> {
+        let fates = self.all_settled(std::slice::from_ref(id), deadline).await?;
+        Ok(fates.into_iter().next().unwrap_or(Fate::Unknown))
+    }
+
+    /// Waits until all of these records are settled or refused, or `deadline`; says what is known of each
+    /// then, in order.
+    pub async fn all_settled(&self, ids: &[RecordId], deadline: Instant) -> Result<Vec<Fate>, StoreError> {
         let mut progress = self.0.progress.subscribe();
+        let mut fates = Vec::with_capacity(ids.len());
         loop {
             progress.mark_unchanged();
-            let fate = self.fate(id)?;
-            if !matches!(fate, Fate::Pending { .. }) {
-                return Ok(fate);
+            // What was settled stays so, and blocks settle records about in their order: each is looked at
+            // about once.
+            while let Some(id) = ids.get(fates.len()) {
+                match self.fate(id)? {
+                    Fate::Pending { .. } => break,
+                    fate => fates.push(fate),
+                }
+            }
+            if fates.len() == ids.len() {
+                return Ok(fates);
             }
             if tokio::time::timeout_at(deadline.into(), progress.changed()).await.is_err() {
-                return self.fate(id);
+                for id in &ids[fates.len()..] {
+                    fates.push(self.fate(id)?);
+                }
+                return Ok(fates);
             }
         }
     }
@@ -322,6 +446,32 @@ impl Ledger {
 
     pub(crate) fn pool(&self) -> MutexGuard<'_, Mempool> {
         self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers where the records of a block that is durable stand.
+    pub(crate) fn remember(&self, places: impl IntoIterator<Item = (RecordId, StoredPlace)>) {
+        let mut recent = self.recent();
+        if recent.len() > RECENT_MAX {
+            recent.clear();
+        }
+        recent.extend(places);
+    }
+
+    fn recent(&self) -> MutexGuard<'_, HashMap<RecordId, StoredPlace>> {
+        self.0.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the fsyncs of one more file.
+    pub(crate) fn count_syncs_of(&self, count: impl Fn() -> u64 + Send + 'static) {
+        self.0.syncs.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(count));
+    }
+
+    /// How many fsyncs there were since the start: of the store, the guards and the clock's mark. Those of
+    /// the engine's own log are not among them.
+    pub fn syncs(&self) -> u64 {
+        let guards = self.0.syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        let guards: u64 = guards.iter().map(|count| count()).sum();
+        self.0.store.writes().syncs + guards + self.0.clock.syncs()
     }
 
     pub(crate) fn shared_store(&self) -> Arc<dyn LogStore> {

@@ -38,6 +38,7 @@ struct Inner {
     pooled_bytes: Gauge<u64, AtomicU64>,
     caught_up: Gauge,
     fsyncs: Counter,
+    signatures_checked: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +81,10 @@ pub struct Standing {
     pub pooled_bytes: u64,
     /// Whether the node answers from all that it knows to exist.
     pub caught_up: bool,
-    /// Writes made durable since the start.
+    /// Fsyncs since the start: of the store, the guards and the clock's mark.
     pub fsyncs: u64,
+    /// Signatures on records that were checked since the start.
+    pub signatures_checked: u64,
 }
 
 impl Default for Metrics {
@@ -109,6 +112,7 @@ impl Metrics {
             pooled_bytes: Gauge::default(),
             caught_up: Gauge::default(),
             fsyncs: Counter::default(),
+            signatures_checked: Counter::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -153,6 +157,7 @@ impl Metrics {
         self.0.pooled_bytes.set(standing.pooled_bytes);
         self.0.caught_up.set(standing.caught_up.into());
         self.0.fsyncs.inner().store(standing.fsyncs, Ordering::Relaxed);
+        self.0.signatures_checked.inner().store(standing.signatures_checked, Ordering::Relaxed);
         let mut text = String::new();
         if encode(&mut text, &self.0.registry).is_err() {
             // Writing to a string fails only if a metric's own encoder does; ours cannot.
@@ -184,7 +189,13 @@ impl Inner {
         registry.register("pooled_records", "Records that wait for a block", self.pooled.clone());
         registry.register("pooled_bytes", "Bytes of records that wait for a block", self.pooled_bytes.clone());
         registry.register("caught_up", "1: the node answers from all that it knows to exist", self.caught_up.clone());
-        registry.register("fsyncs", "Writes made durable since the start", self.fsyncs.clone());
+        registry.register(
+            "fsyncs",
+            "Fsyncs of the store, the guards and the clock's mark since the start",
+            self.fsyncs.clone(),
+        );
+        let checked = self.signatures_checked.clone();
+        registry.register("signatures_checked", "Signatures on records checked since the start", checked);
     }
 }
 
@@ -201,7 +212,15 @@ mod tests {
         metrics.admission("duplicate");
         metrics.connection(true);
         metrics.connection_cut("head");
-        let standing = Standing { height: 3, log_size: 11, pooled: 2, pooled_bytes: 500, caught_up: true, fsyncs: 9 };
+        let standing = Standing {
+            height: 3,
+            log_size: 11,
+            pooled: 2,
+            pooled_bytes: 500,
+            caught_up: true,
+            fsyncs: 9,
+            signatures_checked: 8,
+        };
         for (more, tail) in [("", ""), ("other 1\n# EOF\n", "other 1\n"), ("other 1", "other 1\n")] {
             let text = metrics.encode(&standing, more);
             for line in [
@@ -217,6 +236,7 @@ mod tests {
                 "writ_pooled_bytes 500",
                 "writ_caught_up 1",
                 "writ_fsyncs_total 9",
+                "writ_signatures_checked_total 8",
             ] {
                 assert!(text.lines().any(|own| own == line), "{line} is missing from\n{text}");
             }

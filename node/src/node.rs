@@ -68,6 +68,9 @@ impl Node {
         });
         let Opened { ledger, guard, signer } = opened.await??;
         let me = signer.0.public_key().id();
+        let signer = Arc::new(signer);
+        let counted = signer.clone();
+        ledger.count_syncs_of(move || counted.0.syncs());
         let chain = Chain::new(ledger.clone(), guard, me);
         let engine_config = writ_engine::Config {
             chain: *ledger.read().chain(),
@@ -77,7 +80,7 @@ impl Node {
             value_bytes_max: BLOCK_BYTES_MAX,
             network: None,
         };
-        let engine = Engine::start(engine_config, chain, Some(Arc::new(signer)), ledger.work()).await?;
+        let engine = Engine::start(engine_config, chain, Some(signer), ledger.work()).await?;
 
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));

@@ -36,7 +36,7 @@ use writ_proto::key::KeyId;
 use writ_proto::merkle::{NodeId, NodeReader};
 use writ_proto::record::RecordId;
 use writ_proto::refusal::{Code, Refusal};
-use writ_proto::state::Changes;
+use writ_proto::state::{Changes, Placed};
 use writ_proto::time::LedgerTime;
 
 mod batch;
@@ -96,6 +96,19 @@ pub struct StoredPlace {
     pub authority: u32,
     /// The ordinals of the keys that signed it, ascending.
     pub keys: Vec<u32>,
+}
+
+impl StoredPlace {
+    /// The place of a record that the block of height `height` takes in.
+    pub fn of(placed: &Placed, height: u64) -> Self {
+        Self {
+            index: placed.index,
+            height,
+            outcome: placed.outcome,
+            authority: placed.record.authority(),
+            keys: placed.record.keys().to_vec(),
+        }
+    }
 }
 
 /// A value that was proposed here or judged good here, for a height that is not decided yet.

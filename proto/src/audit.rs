@@ -23,6 +23,7 @@
 mod finding;
 mod whole;
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
@@ -35,6 +36,7 @@ use crate::certificate::Certificate;
 use crate::export::{End, Frame, Trailer};
 use crate::genesis::Genesis;
 use crate::hash::Digest;
+use crate::key::{KeyId, OpenedKey, Signature};
 use crate::record::{RecordId, Signed, Verified};
 use crate::refusal::Refusal;
 use crate::state::{Changes, Invalid, State};
@@ -123,6 +125,33 @@ pub fn verify_records(state: &State, block: &Block) -> Result<Vec<Verified>, (us
     block.records.iter().enumerate().map(verify).collect()
 }
 
+/// Checks records as [`verify_record`] does, under the circle of trust of one state, with each key read once.
+#[derive(Clone, Debug)]
+pub struct Checker {
+    state: State,
+    keys: BTreeMap<KeyId, OpenedKey>,
+}
+
+impl Checker {
+    /// One for the records that come next on `state`.
+    pub fn of(state: State) -> Self {
+        let known = state.authorities().iter().flat_map(|authority| &authority.keys);
+        let keys = known.filter_map(|(id, known)| Some((*id, known.key.open().ok()?))).collect();
+        Self { state, keys }
+    }
+
+    /// Exactly what [`verify_record`] answers.
+    pub fn record(&self, bytes: &[u8]) -> Result<Verified, Refusal> {
+        let signed = Signed::decode(bytes.to_vec())?;
+        let fits = |(id, signature): &(KeyId, Signature)| {
+            self.keys.get(id).is_some_and(|key| key.verify(signed.signed_bytes(), signature).is_ok())
+        };
+        // All signatures were just checked; chain, authority, its keys and threshold are looked at in either case.
+        // What is wrong is for the state to say.
+        if signed.signatures().iter().all(fits) { self.state.recall(signed) } else { self.state.verify(signed) }
+    }
+}
+
 impl Auditor {
     /// An auditor before block 1.
     ///
@@ -175,9 +204,17 @@ impl Auditor {
     /// Step 1: the block of the frame, if it is one and its chain and height are those that come next.
     pub fn open(&self, frame: &Frame) -> Result<Block, Finding> {
         let height = self.state.tip().height + 1;
-        let found = |part, detail| Finding::of(Some(height), part, detail);
         let block = Block::decode(&frame.block.0)
             .map_err(|refusal| Finding::of_refusal(Some(height), Part::Block, &refusal))?;
+        self.expect(&block)?;
+        Ok(block)
+    }
+
+    /// The second half of step 1, for a block that was decoded already: whether its chain and height are those
+    /// that come next.
+    pub fn expect(&self, block: &Block) -> Result<(), Finding> {
+        let height = self.state.tip().height + 1;
+        let found = |part, detail| Finding::of(Some(height), part, detail);
         let header = &block.header;
         // A block from elsewhere is called that, and not by what its records lack here.
         if header.chain != *self.state.chain() {
@@ -187,7 +224,7 @@ impl Auditor {
         if header.height != height {
             return Err(found(Part::Header("height"), format!("{}, expected {height}", header.height)));
         }
-        Ok(block)
+        Ok(())
     }
 
     /// Steps 3 and 4: what the block changes, if it and its certificate are good. `verified` are its records

@@ -23,8 +23,10 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::index::{EntryOrdinal, Index, Pair, Slot, TextId};
-use crate::name::{Action, ActionPattern, Name};
+use smallvec::SmallVec;
+
+use crate::index::{EntryOrdinal, Index, Mark, Pair, Slot, TextId};
+use crate::name::{Action, Name};
 use crate::record::RecordId;
 use crate::time::{Interval, LedgerTime};
 use closure::{Bearer, Narrow, Wide};
@@ -168,8 +170,10 @@ struct Found<'a> {
     pair: &'a Pair,
 }
 
+type FoundList<'a> = SmallVec<[Found<'a>; 8]>;
+
 impl Reach {
-    pub(crate) fn of(reader: &mut Reader<'_>, subject: &Party) -> Self {
+    pub(crate) fn of(reader: &mut Reader<'_>, subject: &Party<'_>) -> Self {
         let wide = Wide::of(reader, subject);
         let denied_roles = wide.denied_roles(reader);
         Self { wide, denied_roles }
@@ -204,7 +208,7 @@ impl Reach {
     }
 
     /// Steps 8 to 11, for `object`.
-    pub(crate) fn decide(&self, reader: &mut Reader<'_>, object: &Party, act: Option<&Action>) -> Decision {
+    pub(crate) fn decide(&self, reader: &mut Reader<'_>, object: &Party<'_>, act: Option<&Action>) -> Decision {
         let found = self.find(reader, object);
         let asked = Asked::new(reader.index, act);
         let denials = self.denials(reader, &found, &asked);
@@ -237,11 +241,10 @@ impl Reach {
         // Ordinals ascend as indexes do.
         entries.sort_unstable();
         entries.dedup();
-        let slots = entries.iter().map(|ordinal| reader.index.slot(*ordinal));
         Decision {
             why,
-            entries: slots.clone().map(|entry| entry.index).collect(),
-            ids: slots.map(|entry| entry.id).collect(),
+            entries: entries.iter().map(|ordinal| reader.index.slot(*ordinal).index).collect(),
+            ids: entries.iter().map(|ordinal| reader.index.id(*ordinal)).collect(),
             valid_until: reader.valid_until,
             cut_roots: self.wide.cut_roots(),
             lookups: reader.lookups,
@@ -249,10 +252,14 @@ impl Reach {
     }
 
     /// What stands on any bearer and any text that covers the object.
-    fn find<'a>(&self, reader: &mut Reader<'a>, object: &Party) -> Vec<Found<'a>> {
-        let mut found = Vec::new();
+    fn find<'a>(&self, reader: &mut Reader<'a>, object: &Party<'_>) -> FoundList<'a> {
+        let mut found = FoundList::new();
+        let index = reader.index;
+        let objects = object.covering.iter().filter(|obj| index.is_object(**obj));
+        let objects: SmallVec<[(TextId, Mark); 8]> = objects.map(|obj| (*obj, index.mark(*obj))).collect();
         for (bearer, Bearer { text, .. }) in self.wide.bearers().iter().enumerate() {
-            for obj in &object.covering {
+            let glimpse = index.glimpse(*text);
+            for (obj, _) in objects.iter().filter(|(_, mark)| glimpse.may_have(*mark)) {
                 found.extend(reader.pair(*text, *obj).map(|pair| Found { bearer, obj: *obj, pair }));
             }
         }
@@ -323,7 +330,7 @@ enum Asked {
 
 impl Asked {
     fn new(index: &Index, act: Option<&Action>) -> Self {
-        let any = index.text_id(ActionPattern::ANY);
+        let any = index.any();
         match act {
             None => Self::Every { any },
             Some(act) if act.is_member() => Self::Member { any, own: index.text_id(act.as_str()) },

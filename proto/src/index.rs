@@ -42,7 +42,7 @@ pub use texts::TextId;
 pub use track::EntryOrdinal;
 
 pub(crate) use entries::Slot;
-pub(crate) use pairs::Pair;
+pub(crate) use pairs::{Glimpse, Mark, Pair};
 
 /// An accepted access record at its place in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,8 @@ pub struct Index {
     entries: Entries,
     issuers: Vec<Issuer>,
     pairs: Pairs,
-    memberships: HashMap<TextId, Track, HashKey>,
+    /// By text.
+    memberships: Vec<Track>,
     role_denials: HashMap<TextId, Track, HashKey>,
     /// Live entries that end by themselves, soonest first.
     ending: BTreeSet<(LedgerTime, EntryOrdinal)>,
@@ -124,7 +125,7 @@ impl Index {
             entries: Entries::new(key),
             issuers: Vec::new(),
             pairs: Pairs::new(key),
-            memberships: HashMap::with_hasher(key),
+            memberships: Vec::new(),
             role_denials: HashMap::with_hasher(key),
             ending: BTreeSet::new(),
             roles: BTreeSet::new(),
@@ -151,7 +152,8 @@ impl Index {
     /// The access entries from leaf `index` of the log on, in its order. O(log n) to begin.
     pub fn entries_from(&self, index: u64) -> impl Iterator<Item = Entry<'_>> {
         let slots = self.entries.slots();
-        slots[slots.partition_point(|slot| slot.index < index)..].iter().map(|slot| self.entry_of(slot))
+        let first = slots.partition_point(|slot| slot.index < index);
+        (first..slots.len()).filter_map(|at| Some(self.entry(EntryOrdinal::try_from(at).ok()?)))
     }
 
     /// One entry.
@@ -159,25 +161,10 @@ impl Index {
     /// # Panics
     /// If there is no such entry: an ordinal comes from this index.
     pub fn entry(&self, ordinal: EntryOrdinal) -> Entry<'_> {
-        self.entry_of(self.entries.get(ordinal))
-    }
-
-    /// The access entry at leaf `index` of the log, if there is one. O(log n).
-    pub fn by_index(&self, index: u64) -> Option<Entry<'_>> {
-        let slots = self.entries.slots();
-        let at = slots.binary_search_by_key(&index, |slot| slot.index).ok()?;
-        slots.get(at).map(|slot| self.entry_of(slot))
-    }
-
-    /// The ordinal of the access entry with this id, if there is one.
-    pub fn by_id(&self, id: &RecordId) -> Option<EntryOrdinal> {
-        self.entries.find(id)
-    }
-
-    fn entry_of(&self, slot: &Slot) -> Entry<'_> {
+        let slot = self.entries.get(ordinal);
         let Issuer { authority, root, signers } = self.issuers[slot.issuer as usize];
         Entry {
-            id: slot.id,
+            id: self.entries.id(ordinal),
             index: slot.index,
             height: slot.height(),
             added: self.time_of(slot.height()).expect("an entry's block has a time"),
@@ -193,6 +180,18 @@ impl Index {
             revoked: self.entries.revoked(slot),
             cond: slot.cond().map(|cond| self.text(cond)),
         }
+    }
+
+    /// The access entry at leaf `index` of the log, if there is one. O(log n).
+    pub fn by_index(&self, index: u64) -> Option<Entry<'_>> {
+        let slots = self.entries.slots();
+        let at = slots.binary_search_by_key(&index, |slot| slot.index).ok()?;
+        Some(self.entry(EntryOrdinal::try_from(at).ok()?))
+    }
+
+    /// The ordinal of the access entry with this id, if there is one.
+    pub fn by_id(&self, id: &RecordId) -> Option<EntryOrdinal> {
+        self.entries.find(id)
     }
 
     /// An interned text.
@@ -271,6 +270,31 @@ impl Index {
         self.texts.covering(name, found)
     }
 
+    /// As [`Index::covering`], for an exact role that stands on some entry: its own text need not be found.
+    pub(crate) fn covering_role(&self, role: TextId, found: impl FnMut(TextId)) -> u32 {
+        self.texts.covering_role(role, found)
+    }
+
+    /// The text `*`, if it stands on some entry.
+    pub(crate) fn any(&self) -> Option<TextId> {
+        self.texts.everything()
+    }
+
+    /// The id of an entry.
+    pub(crate) fn id(&self, ordinal: EntryOrdinal) -> RecordId {
+        self.entries.id(ordinal)
+    }
+
+    /// What can be told of a subject's pairs before looking for one.
+    pub(crate) fn glimpse(&self, sub: TextId) -> Glimpse {
+        self.pairs.glimpse(sub)
+    }
+
+    /// What an object is in a [`Glimpse`].
+    pub(crate) fn mark(&self, obj: TextId) -> Mark {
+        self.pairs.mark(obj)
+    }
+
     pub(crate) fn pair(&self, sub: TextId, obj: TextId) -> Option<&Pair> {
         self.pairs.get(sub, obj)
     }
@@ -309,8 +333,13 @@ impl Index {
         self.ending.range((time, ordinal)..).copied()
     }
 
+    /// Whether any entry has this text as its object.
+    pub(crate) fn is_object(&self, text: TextId) -> bool {
+        self.pairs.is_obj(text)
+    }
+
     pub(crate) fn memberships(&self, sub: TextId, with_past: bool) -> impl Iterator<Item = EntryOrdinal> {
-        self.memberships.get(&sub).into_iter().flat_map(move |track| track.read(with_past))
+        self.memberships.get(sub as usize).into_iter().flat_map(move |track| track.read(with_past))
     }
 
     pub(crate) fn has_role_denials(&self) -> bool {
@@ -411,15 +440,20 @@ impl Index {
     fn tracks_of(&mut self, ordinal: EntryOrdinal, mut change: impl FnMut(&mut Track)) {
         let Slot { sub, obj, act, effect, .. } = *self.entries.get(ordinal);
         let is_member = self.texts.get(act) == Action::MEMBER;
-        let list = match effect {
-            Effect::Grant => is_member.then_some(&mut self.memberships),
-            Effect::Deny => {
-                let may_be = is_member || self.texts.get(act) == ActionPattern::ANY;
-                (may_be && may_cover_role(self.texts.get(obj))).then_some(&mut self.role_denials)
+        match effect {
+            Effect::Grant if is_member => {
+                let at = sub as usize;
+                if self.memberships.len() <= at {
+                    self.memberships.resize_with(at + 1, Track::default);
+                }
+                change(&mut self.memberships[at]);
             }
-        };
-        if let Some(list) = list {
-            change(list.entry(sub).or_default());
+            Effect::Deny
+                if (is_member || self.texts.get(act) == ActionPattern::ANY) && may_cover_role(self.texts.get(obj)) =>
+            {
+                change(self.role_denials.entry(sub).or_default());
+            }
+            Effect::Grant | Effect::Deny => {}
         }
         if let Some(pair) = self.pairs.get_mut(sub, obj) {
             change(pair.track(effect));

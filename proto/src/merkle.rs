@@ -50,6 +50,7 @@ mod path;
 mod proof;
 mod prove;
 mod range;
+mod several;
 mod subtree;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub use node::{NodeId, NodeReader};
 pub use proof::{PROOF_HASHES_MAX, ProofError, root_from_inclusion, verify_consistency, verify_inclusion};
 pub use prove::{ProveError, prove_consistency, prove_inclusion, prove_subtree_consistency, root_at};
 pub use range::RangeError;
+pub use several::{prove_leaves, root_from_leaves};
 pub use subtree::{verify_subtree_consistency, verify_subtree_inclusion};
 
 use crate::hash::Digest;

@@ -1,17 +1,21 @@
 //! Ten years of real access history through `writ import`: in the end `check` agrees with what is known to stand.
 //!
-//! Runs where the history is (see [`writ_tests::history::folder`]); the conversion is tested everywhere.
+//! Runs where the history is (see [`writ_tests::history::folder`]); the conversion is tested everywhere. That kills
+//! change nothing is tested with the history where it is, and else with one made up in its shape.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use writ_proto::record::Effect;
 use writ_tests::history::{self, Right};
 use writ_tests::http::{Http, escape};
-use writ_tests::node::Node;
+use writ_tests::node::{Node, assert_sound};
 use writ_tests::process::command;
 use writ_tests::programs;
+use writ_tests::random::Random;
+use writ_tests::wait;
 use writ_tests::world::text;
-use writ_tests::writ::writ;
+use writ_tests::writ::{self, writ};
 
 const EVENTS: &str = "unix_seconds,op,sub,obj\n10,grant,a,release:x\n10,grant,b,release:x\n20,revoke,a,release:x\n\
                       30,grant,c,release:y\n40,revoke,b,release:x\n50,grant,a,release:x\n";
@@ -68,31 +72,109 @@ fn the_real_history_ends_as_it_is_known_to_end() {
     );
 }
 
+/// An import that is killed at ten places, the node sometimes with it, ends in the same ledger as one in peace: the
+/// same entries in the same order, of which the same are withdrawn.
+#[test]
+fn a_history_that_was_killed_ten_times_is_the_history() {
+    let mut random = Random::from_environment("history");
+    let events = match history::folder() {
+        Some(folder) => {
+            let text = std::fs::read_to_string(folder.join("events.csv")).expect("it is there");
+            history::read_events(&text).unwrap_or_else(|malformed| panic!("{malformed}"))
+        }
+        None => history::made_up(&mut random, 8_000),
+    };
+    let rows = history::import_rows(&events);
+    let peaceful = Registry::new(&rows);
+    peaceful.import();
+    let expected = peaceful.ledger();
+    let records = peaceful.node.http().status().log_size;
+    let standing = expected.iter().filter(|entry| !entry.2).map(|entry| (entry.0.clone(), entry.1.clone()));
+    assert_eq!(standing.collect::<BTreeSet<Right>>(), history::play(&events).0);
+
+    let mut killed = Registry::new(&rows);
+    let mut in_the_middle = 0;
+    for tenth in 0..10 {
+        // Some place in this tenth of the log, and a moment more: within a lot as well as between two.
+        let place = records * tenth / 10 + random.below(records / 10 + 1);
+        let moment = Duration::from_micros(random.below(30_000));
+        let mut process = writ::start(&killed.folder.path().join("stderr"), &killed.arguments());
+        wait::until("the import to come so far", || {
+            (killed.node.http().status().log_size >= place || process.ended().is_some()).then_some(())
+        });
+        std::thread::sleep(moment);
+        in_the_middle += u32::from(process.ended().is_none());
+        process.kill();
+        if random.percent(30) {
+            killed.node.kill();
+            killed.node.start_again();
+        }
+    }
+    println!("{in_the_middle} of 10 kills found the import under way");
+    killed.import();
+    assert!(killed.ledger() == expected, "the same rows make the same ledger, in the same order");
+    let before = killed.node.http().status();
+    killed.import();
+    let after = killed.node.http().status();
+    assert_eq!((after.log_size, after.log_root), (before.log_size, before.log_root), "imported again, it adds nothing");
+    assert!(killed.node.stop().success());
+    assert_sound(&killed.folder.path().join("chain").join("node0"));
+}
+
+/// A chain of one authority, and rows to import.
+struct Registry {
+    folder: tempfile::TempDir,
+    node: Node,
+}
+
+impl Registry {
+    fn new(rows: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| text(&folder.path().join(name));
+        let key = path("registry.key");
+        writ(["key", "new", "--out", &key]).expect(0);
+        let authority = format!("registry={key}.pub");
+        let arguments =
+            ["init", "--home", &path("chain"), "--chain", "ledger.example/history", "--authority", &authority];
+        assert!(command(&programs::writ_node(), arguments).output().expect("it starts").status.success());
+        let node = Node::run(&folder.path().join("chain").join("node0"));
+        std::fs::write(path("rows.csv"), rows).expect("a temporary folder can be written to");
+        Self { folder, node }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let path = |name: &str| text(&self.folder.path().join(name));
+        let (file, key) = (path("rows.csv"), path("registry.key"));
+        let arguments = ["import", &file, "--node", self.node.url(), "--key", &key, "--authority", "registry"];
+        arguments.map(str::to_owned).into()
+    }
+
+    fn import(&self) {
+        let began = std::time::Instant::now();
+        let said = writ(self.arguments()).expect(0);
+        println!("imported in {:?}: {}", began.elapsed(), said.out.trim());
+    }
+
+    /// Every entry in the order of the log: who, what, and whether it was withdrawn.
+    fn ledger(&self) -> Vec<(String, String, bool)> {
+        let entries = self.node.http().entries("").into_iter();
+        entries.map(|entry| (entry.sub, entry.obj, entry.revoked.is_some())).collect()
+    }
+}
+
 /// Imports `rows` through a node of its own, twice, and asks about every right.
 fn replay(rows: &str, standing: &[Right], gone: &[Right]) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = |name: &str| text(&folder.path().join(name));
-    let (key, file) = (path("registry.key"), path("rows.csv"));
-    writ(["key", "new", "--out", &key]).expect(0);
-    let authority = format!("registry={key}.pub");
-    let arguments = ["init", "--home", &path("chain"), "--chain", "ledger.example/history", "--authority", &authority];
-    assert!(command(&programs::writ_node(), arguments).output().expect("it starts").status.success());
-    let node = Node::run(&folder.path().join("chain").join("node0"));
-    std::fs::write(&file, rows).expect("a temporary folder can be written to");
-    let import = || {
-        let began = std::time::Instant::now();
-        let said = writ(["import", &file, "--node", node.url(), "--key", &key, "--authority", "registry"]).expect(0);
-        println!("imported in {:?}: {}", began.elapsed(), said.out.trim());
-    };
-    import();
-    assert_rights(node.http(), standing, gone);
-    let before = node.http().status();
+    let registry = Registry::new(rows);
+    let http = registry.node.http();
+    registry.import();
+    assert_rights(http, standing, gone);
+    let before = http.status();
 
-    assert_holders(node.url(), standing, gone);
-    import();
-    let after = node.http().status();
+    assert_holders(registry.node.url(), standing, gone);
+    registry.import();
+    let after = http.status();
     assert_eq!((after.log_size, after.log_root), (before.log_size, before.log_root), "imported again, it adds nothing");
-    assert_eq!(node.http().status().pending, 0);
+    assert_eq!(http.status().pending, 0);
 }
 
 /// `writ who-can` names exactly those who are known to have each right.

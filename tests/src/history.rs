@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::programs;
+use crate::random::Random;
 
 /// Who has access to what.
 pub type Right = (String, String);
@@ -77,6 +78,28 @@ pub fn read_rights(text: &str) -> Result<BTreeSet<Right>, Malformed> {
         _ => Err(Malformed { line: at + 1, found: line.to_owned() }),
     };
     text.lines().enumerate().skip(1).map(read).collect()
+}
+
+/// A history in the shape of the real one: rights given to many, some taken away again, a few of those given back.
+pub fn made_up(random: &mut Random, count: usize) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::with_capacity(count);
+    let (mut standing, mut gone): (Vec<Right>, Vec<Right>) = (Vec::new(), Vec::new());
+    while events.len() < count {
+        let (is_grant, right) = if !standing.is_empty() && random.percent(20) {
+            let right = standing.swap_remove(random.place(standing.len()));
+            gone.push(right.clone());
+            (false, right)
+        } else if !gone.is_empty() && random.percent(5) {
+            (true, gone.swap_remove(random.place(gone.len())))
+        } else {
+            (true, (format!("u{:04}", random.below(1_500)), format!("release:plugin-{}", events.len())))
+        };
+        if is_grant {
+            standing.push(right.clone());
+        }
+        events.push(Event { is_grant, right });
+    }
+    events
 }
 
 /// The rows that `writ import` reads, in the same order.

@@ -98,6 +98,9 @@ pub enum FileFault {
     /// A CSV file without its first line.
     #[error("the file is empty, expected a first line that names the columns, as in `sub,obj,act`")]
     NoHeader,
+    /// In another encoding.
+    #[error("the file is UTF-16, expected UTF-8")]
+    Utf16,
     /// A required column is not there.
     #[error("the first line names no column `{missing}`; it names {}", Excerpt::of(found))]
     NoColumn {
@@ -161,6 +164,9 @@ impl Format {
 /// # Errors
 /// If the file cannot be cut into rows at all.
 pub fn read(bytes: &[u8], format: Format, authority: &AuthorityName) -> Result<Vec<Row>, FileFault> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(FileFault::Utf16);
+    }
     let cut = match format {
         Format::Csv => cut_csv(bytes)?,
         Format::JsonLines => cut_json_lines(bytes),
@@ -219,6 +225,11 @@ fn cut_csv(bytes: &[u8]) -> Result<Vec<Cut<'_>>, FileFault> {
         let text = &bytes[begin..start + raw.len() - end];
         match &columns {
             None => columns = Some(header(&record)?),
+            // A file that was cut off within quotes would give a shorter name.
+            Some(_) if text.iter().filter(|byte| **byte == b'"').count() % 2 == 1 => {
+                let members = Err(RowFault::whole("a quote without the one that ends it"));
+                cuts.push(Cut { line, text, members });
+            }
             Some(columns) => cuts.push(Cut { line, text, members: members_of_csv(columns, &record) }),
         }
     }

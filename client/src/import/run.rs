@@ -1,13 +1,21 @@
 //! The loop that sends batches and counts.
 //!
-//! Records go out in file order, many at a time. Before a withdrawal, the batch that holds one of its targets
-//! is sent and settled: so the log reads as the file does, a target that was refused is known and not
-//! waited for, and a denial is in the log before it is lifted.
+//! ```text
+//!   rows --lots--> signed, on all cores --a queue of one--> appended and settled, one lot after the other
+//! ```
+//!
+//! Records go out in file order, many at a time, and while one lot is on its way the next is signed. A lot is
+//! sent only when the one before it is settled, and a withdrawal never stands in one lot with its target: so
+//! the log reads as the file does, a target that was refused is known and not waited for, and a denial is in
+//! the log before it is lifted.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashSet, VecDeque};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::{collections::BTreeSet, thread};
 
 use serde::Serialize;
-use writ_proto::record::{Body, Nonce, RecordId};
+use writ_proto::record::{Body, Nonce, RecordId, Signed};
+use writ_proto::refusal::Refusal;
 use writ_proto::time::LedgerTime;
 
 use super::journal::{Journal, JournalError};
@@ -15,6 +23,7 @@ use super::plan::{Deed, Draft, Found, Mismatch, Plan, PlannedRow};
 use super::rows::{Key, Row, RowFault};
 use crate::author::Author;
 use crate::client::BATCH_RECORDS_MAX;
+use crate::clock;
 
 /// What an import needs of a ledger.
 pub trait Ledger {
@@ -25,7 +34,7 @@ pub trait Ledger {
     fn live(&mut self, keys: &BTreeSet<Key>, now: LedgerTime) -> Result<Found, Self::Error>;
 
     /// Appends records and waits until each is settled: one answer for each, in order.
-    fn append(&mut self, records: &[(Nonce, Body)]) -> Result<Vec<Settled>, Self::Error>;
+    fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, Self::Error>;
 }
 
 /// How a record was settled.
@@ -96,6 +105,9 @@ pub enum Failure<E: std::error::Error + 'static> {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A row makes no record.
+    #[error("a row makes no record")]
+    Record(#[source] Refusal),
     /// The ledger cannot go on.
     #[error("the import stopped after {done} of {rows} rows")]
     Ledger {
@@ -122,8 +134,8 @@ pub fn import<L>(
     mut progress: impl FnMut(u64),
 ) -> Result<Summary, Failure<L::Error>>
 where
-    L: Ledger,
-    L::Error: std::error::Error + 'static,
+    L: Ledger + Send,
+    L::Error: std::error::Error + Send + 'static,
 {
     let draft = Draft::new(rows, journal.rows(), author.chain(), author.authority(), now)?;
     let keys = draft.keys_to_look_up();
@@ -133,18 +145,10 @@ where
     let Plan { rows: planned, fresh } = draft.complete(found);
     journal.keep(fresh)?;
 
-    let mut sender = Sender::new(ledger, planned.len());
-    for (at, row) in planned.iter().enumerate() {
-        let taken = sender.take(at, row);
-        let done = sender.settled_before(at as u64 + 1);
-        taken.map_err(stopped(done))?;
-        progress(done);
-    }
-    let flushed = sender.flush();
-    flushed.map_err(stopped(sender.settled_before(total)))?;
+    let tallies = send(ledger, author, &planned, &mut progress)?;
     progress(total);
 
-    let (summary, forgotten) = tally(&planned, sender.tallies);
+    let (summary, forgotten) = tally(&planned, tallies);
     journal.finish(&forgotten, planned.len(), now)?;
     Ok(summary)
 }
@@ -159,65 +163,164 @@ struct Tally {
     fault: Option<RowFault>,
 }
 
-struct Sender<'a, L> {
-    ledger: &'a mut L,
-    batch: Vec<(Nonce, Body)>,
-    /// The row of each record of the batch, and the entry that it states.
-    origins: Vec<(usize, Option<RecordId>)>,
-    /// The entries that the batch states.
-    under_way: HashSet<RecordId>,
-    /// Entries that do not stand, so that nothing is to be withdrawn there.
-    refused: HashSet<RecordId>,
+/// Where a record of a lot comes from.
+struct Origin {
+    row: usize,
+    /// The entry that it states.
+    stated: Option<RecordId>,
+    /// The entry that it ends.
+    target: Option<RecordId>,
+}
+
+/// Records that go out together.
+struct Lot {
+    origins: Vec<Origin>,
+    records: Vec<Signed>,
+}
+
+/// A lot without what was not worth sending, and how the rest was settled.
+type Answered<E> = Result<(Vec<Origin>, Vec<Settled>), E>;
+
+/// Sends what the rows say, and gives what became of each.
+fn send<L>(
+    ledger: &mut L,
+    author: &Author,
+    planned: &[PlannedRow],
+    progress: &mut impl FnMut(u64),
+) -> Result<Vec<Tally>, Failure<L::Error>>
+where
+    L: Ledger + Send,
+    L::Error: std::error::Error + Send + 'static,
+{
+    // One lot may wait while another is on its way: more would only be signed too early.
+    let (lots, queue) = sync_channel(1);
+    let (answers, answered) = channel();
+    thread::scope(|scope| {
+        scope.spawn(move || append_all(ledger, queue, answers));
+        let mut sender = Packer::new(author, planned.len(), lots, answered);
+        for (at, row) in planned.iter().enumerate() {
+            sender.take(at, row, progress)?;
+        }
+        sender.finish(progress)
+    })
+}
+
+/// Appends lot after lot, until there are no more or the ledger cannot go on.
+fn append_all<L: Ledger>(ledger: &mut L, lots: Receiver<Lot>, answers: Sender<Answered<L::Error>>) {
+    // Entries that do not stand, so that nothing is to be withdrawn there.
+    let mut refused: HashSet<RecordId> = HashSet::new();
+    for Lot { origins, records } in lots {
+        let is_due = |(origin, _): &(Origin, Signed)| origin.target.is_none_or(|target| !refused.contains(&target));
+        let (origins, records): (Vec<Origin>, Vec<Signed>) = origins.into_iter().zip(records).filter(is_due).unzip();
+        let settled = if records.is_empty() { Ok(Vec::new()) } else { ledger.append(records) };
+        let answer = settled.map(|settled| {
+            assert_eq!(settled.len(), origins.len(), "a ledger answers for each record");
+            for (origin, settled) in origins.iter().zip(&settled) {
+                if matches!(settled, Settled::Refused { .. }) {
+                    refused.extend(origin.stated);
+                }
+            }
+            (origins, settled)
+        });
+        let is_over = answer.is_err();
+        // Nobody listens only where something else went wrong.
+        if answers.send(answer).is_err() || is_over {
+            return;
+        }
+    }
+}
+
+/// Packs rows into lots, and notes what became of them.
+struct Packer<'a, E> {
+    author: &'a Author,
+    rows: u64,
+    said: Vec<(Nonce, Body)>,
+    origins: Vec<Origin>,
+    /// The entries that the present lot states.
+    stated: HashSet<RecordId>,
+    lots: SyncSender<Lot>,
+    answered: Receiver<Answered<E>>,
+    /// The first row of each lot on its way.
+    under_way: VecDeque<usize>,
     tallies: Vec<Tally>,
 }
 
-impl<'a, L: Ledger> Sender<'a, L> {
-    fn new(ledger: &'a mut L, rows: usize) -> Self {
+impl<'a, E: std::error::Error + 'static> Packer<'a, E> {
+    fn new(author: &'a Author, rows: usize, lots: SyncSender<Lot>, answered: Receiver<Answered<E>>) -> Self {
         Self {
-            ledger,
-            batch: Vec::new(),
+            author,
+            rows: rows as u64,
+            said: Vec::new(),
             origins: Vec::new(),
-            under_way: HashSet::new(),
-            refused: HashSet::new(),
+            stated: HashSet::new(),
+            lots,
+            answered,
+            under_way: VecDeque::new(),
             tallies: vec![Tally::default(); rows],
         }
     }
 
-    fn take(&mut self, at: usize, row: &PlannedRow) -> Result<(), L::Error> {
-        match &row.deed {
-            Err(fault) => self.tallies[at].fault = Some(fault.clone()),
-            Ok(Deed::State { id, body }) => self.push(at, row.nonce, (**body).clone(), Some(*id))?,
+    fn take(&mut self, row: usize, planned: &PlannedRow, progress: &mut impl FnMut(u64)) -> Result<(), Failure<E>> {
+        match &planned.deed {
+            Err(fault) => self.tallies[row].fault = Some(fault.clone()),
+            Ok(Deed::State { id, body }) => {
+                self.said.push((planned.nonce, (**body).clone()));
+                self.origins.push(Origin { row, stated: Some(*id), target: None });
+                self.stated.insert(*id);
+            }
             Ok(Deed::Withdraw { targets }) => {
-                if targets.iter().any(|target| self.under_way.contains(&target.id)) {
-                    self.flush()?;
+                if targets.iter().any(|target| self.stated.contains(&target.id)) {
+                    self.pack(row, progress)?;
                 }
                 for target in targets {
-                    if !self.refused.contains(&target.id) {
-                        self.push(at, row.nonce, Plan::revocation(*target), None)?;
-                    }
+                    self.said.push((planned.nonce, Plan::revocation(*target)));
+                    self.origins.push(Origin { row, stated: None, target: Some(target.id) });
                 }
             }
+        }
+        if self.said.len() >= BATCH_RECORDS_MAX { self.pack(row + 1, progress) } else { Ok(()) }
+    }
+
+    /// Signs the present lot and hands it over; waits while there is no room. `taken` rows are packed then.
+    fn pack(&mut self, taken: usize, progress: &mut impl FnMut(u64)) -> Result<(), Failure<E>> {
+        if let Some(first) = self.origins.first() {
+            let records =
+                self.author.sign_all(std::mem::take(&mut self.said), clock::now()).map_err(Failure::Record)?;
+            self.under_way.push_back(first.row);
+            let lot = Lot { origins: std::mem::take(&mut self.origins), records };
+            self.stated.clear();
+            // Nobody takes it only if the ledger cannot go on, and then the answer says why.
+            if self.lots.send(lot).is_err() {
+                while let Ok(answer) = self.answered.recv() {
+                    self.note(answer)?;
+                }
+            }
+        }
+        while let Ok(answer) = self.answered.try_recv() {
+            self.note(answer)?;
+            progress(self.settled_before(taken));
         }
         Ok(())
     }
 
-    fn push(&mut self, at: usize, nonce: Nonce, body: Body, stated: Option<RecordId>) -> Result<(), L::Error> {
-        self.batch.push((nonce, body));
-        self.origins.push((at, stated));
-        self.under_way.extend(stated);
-        if self.batch.len() >= BATCH_RECORDS_MAX { self.flush() } else { Ok(()) }
+    fn finish(mut self, progress: &mut impl FnMut(u64)) -> Result<Vec<Tally>, Failure<E>> {
+        let rows = self.tallies.len();
+        self.pack(rows, progress)?;
+        while !self.under_way.is_empty() {
+            // The other side ends early only with an error, which is noted and returned.
+            let Ok(answer) = self.answered.recv() else { break };
+            self.note(answer)?;
+            progress(self.settled_before(rows));
+        }
+        Ok(self.tallies)
     }
 
-    fn flush(&mut self) -> Result<(), L::Error> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let settled = self.ledger.append(&self.batch)?;
-        assert_eq!(settled.len(), self.batch.len(), "a ledger answers for each record");
-        self.batch.clear();
-        self.under_way.clear();
-        for ((at, stated), settled) in self.origins.drain(..).zip(settled) {
-            let tally = &mut self.tallies[at];
+    fn note(&mut self, answer: Answered<E>) -> Result<(), Failure<E>> {
+        let done = self.settled_before(self.tallies.len());
+        let (origins, settled) = answer.map_err(|source| Failure::Ledger { done, rows: self.rows, source })?;
+        self.under_way.pop_front();
+        for (origin, settled) in origins.into_iter().zip(settled) {
+            let tally = &mut self.tallies[origin.row];
             match settled {
                 Settled::Appended { .. } => tally.appended += 1,
                 Settled::Duplicate { .. } => tally.duplicate += 1,
@@ -225,7 +328,6 @@ impl<'a, L: Ledger> Sender<'a, L> {
                     tally.refused += 1;
                     tally.in_log |= in_log;
                     tally.fault.get_or_insert(fault);
-                    self.refused.extend(stated);
                 }
             }
         }
@@ -233,8 +335,9 @@ impl<'a, L: Ledger> Sender<'a, L> {
     }
 
     /// How many rows are settled once `taken` were taken: those before the first whose records still wait.
-    fn settled_before(&self, taken: u64) -> u64 {
-        self.origins.first().map_or(taken, |(first, _)| *first as u64)
+    fn settled_before(&self, taken: usize) -> u64 {
+        let waiting = self.under_way.front().copied().or(self.origins.first().map(|origin| origin.row));
+        waiting.unwrap_or(taken) as u64
     }
 }
 

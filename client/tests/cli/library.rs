@@ -14,7 +14,7 @@ use writ_client::verify::View;
 use writ_client::{ClientError, clock};
 use writ_proto::api::{RecordStatus, Tuple, digest_from_base64};
 use writ_proto::name::{Pattern, Side};
-use writ_proto::record::{Access, Body, Effect, Nonce, RecordId, Revoke};
+use writ_proto::record::{Access, Body, Effect, Nonce, RecordId, Revoke, Signed};
 
 use crate::node::{Faults, Node, key};
 
@@ -29,6 +29,10 @@ fn client(nodes: &[&Node]) -> Client {
 
 fn author(client: &Client) -> Author {
     Author::find(client, key(1), None, None).unwrap()
+}
+
+fn signed(author: &Author, said: impl IntoIterator<Item = (Nonce, Body)>) -> Vec<Signed> {
+    author.sign_all(said.into_iter().collect(), clock::now()).unwrap()
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn records_go_to_the_next_node_when_one_is_away() {
     stale.faults(Faults { is_stale: true, ..Faults::default() });
     let client = Client::new(["http://127.0.0.1:9", stale.url(), node.url()]).unwrap();
     let author = author(&client);
-    let settled = Appender::new(&client, &author).append(&[said(1), said(2), said(1)]).unwrap();
+    let settled = Appender::new(&client, &author).append(signed(&author, [said(1), said(2), said(1)])).unwrap();
     assert!(matches!(settled[..], [Settled::Appended { .. }, Settled::Appended { .. }, _]), "{settled:?}");
     assert_eq!(node.entries().len(), 2);
 }
@@ -66,17 +70,17 @@ fn an_appender_gives_up_only_when_nothing_goes_forward() {
     let author = author(&client);
     node.faults(Faults { is_overloaded: usize::MAX, ..Faults::default() });
     let mut appender = Appender::new(&client, &author).with_patience(Duration::from_millis(200));
-    match appender.append(&[said(1), said(2)]) {
+    match appender.append(signed(&author, [said(1), said(2)])) {
         Err(AppendError::Stalled { open: 2, last: Some(ClientError::Problem { problem, .. }), .. }) => {
             assert_eq!(problem.code, "overloaded");
         }
         other => panic!("{other:?}"),
     }
     node.faults(Faults { dies_after: Some(1), ..Faults::default() });
-    assert!(matches!(appender.append(&[said(1), said(2)]), Err(AppendError::Stalled { .. })));
+    assert!(matches!(appender.append(signed(&author, [said(1), said(2)])), Err(AppendError::Stalled { .. })));
     assert_eq!(node.entries().len(), 1);
     node.faults(Faults::default());
-    let settled = Appender::new(&client, &author).append(&[said(1), said(2)]).unwrap();
+    let settled = Appender::new(&client, &author).append(signed(&author, [said(1), said(2)])).unwrap();
     assert!(matches!(settled[..], [Settled::Duplicate { .. }, Settled::Appended { .. }]), "{settled:?}");
 }
 
@@ -86,7 +90,7 @@ fn a_lie_in_a_batch_is_noticed() {
     let client = client(&[&node]);
     let author = author(&client);
     node.faults(Faults { lies: true, ..Faults::default() });
-    let error = Appender::new(&client, &author).append(&[said(1), said(2)]).unwrap_err();
+    let error = Appender::new(&client, &author).append(signed(&author, [said(1), said(2)])).unwrap_err();
     assert!(matches!(error, AppendError::Client(ClientError::Proof { .. })), "{error}");
 }
 
@@ -100,9 +104,9 @@ fn a_log_is_proved_to_have_only_grown() {
         let status = client.status().unwrap();
         View { size: status.log_size, root: digest_from_base64(&status.log_root).unwrap() }
     };
-    appender.append(&[said(1)]).unwrap();
+    appender.append(signed(&author, [said(1)])).unwrap();
     let earlier = view();
-    appender.append(&[said(2), said(3)]).unwrap();
+    appender.append(signed(&author, [said(2), said(3)])).unwrap();
     client.check_growth(earlier, view()).unwrap();
     let forged = View { root: writ_proto::hash::Digest([7; 32]), ..earlier };
     assert!(matches!(client.check_growth(forged, view()), Err(ClientError::Proof { .. })));
@@ -114,7 +118,7 @@ fn a_listing_goes_over_all_pages() {
     let client = client(&[&node]);
     let author = author(&client);
     let all: Vec<_> = (0..25).map(said).collect();
-    Appender::new(&client, &author).append(&all).unwrap();
+    Appender::new(&client, &author).append(signed(&author, all)).unwrap();
     for page in [1, 7, 25, 100] {
         let filter = Filter { page: Some(page), ..Filter::default() };
         let entries: Vec<_> = client.entries(filter).map(Result::unwrap).collect();
@@ -166,10 +170,10 @@ fn what_stands_on_a_key_is_found_and_nothing_else() {
     ];
     let ids: Vec<RecordId> =
         mine.iter().map(|(nonce, body)| org1.statement(*nonce, body.clone(), clock::now()).id().unwrap()).collect();
-    Appender::new(&client, &org1).append(&mine).unwrap();
-    Appender::new(&client, &org2).append(&[entry(6, "granted", None, None)]).unwrap();
+    Appender::new(&client, &org1).append(signed(&org1, mine.clone())).unwrap();
+    Appender::new(&client, &org2).append(signed(&org2, [entry(6, "granted", None, None)])).unwrap();
     let revoke = Revoke { target: ids[3], effect: Effect::Grant };
-    Appender::new(&client, &org1).append(&[(Nonce([7; 16]), Body::Revoke(revoke))]).unwrap();
+    Appender::new(&client, &org1).append(signed(&org1, [(Nonce([7; 16]), Body::Revoke(revoke))])).unwrap();
 
     let Body::Access(access) = &mine[0].1 else { unreachable!("it is an entry") };
     let keys = BTreeSet::from([Key::from(access)]);
@@ -190,7 +194,7 @@ fn what_stands_on_a_key_is_found_and_nothing_else() {
             other => (nonce, other),
         })
         .collect();
-    Appender::new(&client, &org1).append(&many).unwrap();
+    Appender::new(&client, &org1).append(signed(&org1, many)).unwrap();
     assert!(node.log_size() > 1000);
     assert_eq!(Appender::new(&client, &org1).live(&keys, clock::now()).unwrap(), want, "in a long log");
 }

@@ -12,9 +12,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 use writ_proto::api::{
-    self, AuthorityAnswer, CheckAnswer, EntriesPage, Entry, Explanation, HeaderAnswer, HeadersPage, Place, Problem,
-    Receipt, RecordStatus, RevokedBy, Status, entry_of, from_base64, position_token, possessions_of, question_of,
-    shown, to_base64,
+    self, AuthorityAnswer, BlockProof, BriefAnswer, BriefResult, CheckAnswer, EntriesPage, Entry, Explanation,
+    HeaderAnswer, HeadersPage, Place, Problem, Receipt, RecordStatus, RevokedBy, Status, entry_of, from_base64,
+    position_token, possessions_of, question_of, shown, to_base64,
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
@@ -231,6 +231,17 @@ fn decode(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// The records of a batch in bytes: each after its length.
+fn records_of(mut body: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    while let Some((length, rest)) = body.split_first_chunk::<4>() {
+        let (record, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        records.push(record.to_vec());
+        body = rest;
+    }
+    records
+}
+
 impl Chain {
     fn answer(&mut self, method: &str, target: &str, body: &[u8]) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -258,9 +269,19 @@ impl Chain {
                 self.submit(vec![body.to_vec()], &query).and_then(|mut results| reply(results.remove(0)))
             }
             ("POST", "/v1/records/batch") => {
-                let batch: api::Batch = serde_json::from_slice(body).unwrap();
-                let records = batch.records.iter().map(|text| from_base64(text).unwrap()).collect();
+                let is_brief = query.get("receipts").is_some_and(|receipts| receipts == "brief");
+                let records = if is_brief {
+                    records_of(body)
+                } else {
+                    let batch: api::Batch = serde_json::from_slice(body).unwrap();
+                    batch.records.iter().map(|text| from_base64(text).unwrap()).collect()
+                };
                 let results = self.submit(records, &query)?;
+                let in_vain =
+                    |result: &Result<Value, Problem>| matches!(result, Err(problem) if problem.code == "overloaded");
+                if is_brief && !results.iter().all(in_vain) {
+                    return reply(Ok(json!(self.brief(results))));
+                }
                 let results: Vec<Value> =
                     results.into_iter().map(|result| result.unwrap_or_else(|problem| json!(problem))).collect();
                 let status = if results.iter().all(|result| result["code"] == "overloaded") { 429 } else { 200 };
@@ -316,6 +337,40 @@ impl Chain {
         if dead { Err(()) } else { Ok(results) }
     }
 
+    /// The results in brief: one proof for all that the last block took in.
+    fn brief(&self, results: Vec<Result<Value, Problem>>) -> BriefAnswer {
+        let (mut brief, mut proved) = (Vec::new(), Vec::new());
+        for result in results {
+            let (receipt, problem) = match result {
+                Ok(receipt) => (Some(serde_json::from_value::<Receipt>(receipt).unwrap()), None),
+                Err(problem) => (None, Some(problem)),
+            };
+            let place = receipt.as_ref().and_then(|receipt| receipt.place.clone());
+            let duplicate = receipt.as_ref().is_some_and(|receipt| receipt.duplicate);
+            proved.extend(place.as_ref().filter(|_| !duplicate).map(|place| place.index));
+            brief.push(BriefResult {
+                status: receipt.map_or(RecordStatus::Refused, |receipt| receipt.status),
+                duplicate,
+                index: place.as_ref().map(|place| place.index),
+                height: place.as_ref().map(|place| place.height),
+                problem,
+            });
+        }
+        proved.sort_unstable();
+        let (height, size) = (self.state.tip().height, self.tree.size());
+        let mut blocks = Vec::new();
+        if !proved.is_empty() {
+            let mut proof = merkle::prove_leaves(&self.tree, &proved, size).unwrap();
+            if self.faults.lies {
+                proof[0].0[0] ^= 1;
+            }
+            let proof = proof.iter().map(|hash| to_base64(&hash.0)).collect();
+            let log_root = to_base64(&self.tree.root().0);
+            blocks.push(BlockProof { height, position: self.position(height), log_size: size, log_root, proof });
+        }
+        BriefAnswer { results: brief, blocks }
+    }
+
     /// One block of these records, as far as they may stand in it.
     fn append(&mut self, records: Vec<Signed>) -> Vec<Result<Receipt, Problem>> {
         let ids: Vec<RecordId> = records.iter().map(Signed::id).collect();
@@ -324,9 +379,10 @@ impl Chain {
         let time = writ_client::clock::now().max(self.state.tip().time.saturating_add_millis(1));
         for record in records {
             let id = record.id();
-            known.push(self.records.contains_key(&id));
-            if self.records.contains_key(&id) || new.iter().any(|other: &writ_proto::record::Verified| other.id() == id)
-            {
+            let is_known = self.records.contains_key(&id)
+                || new.iter().any(|other: &writ_proto::record::Verified| other.id() == id);
+            known.push(is_known);
+            if is_known {
                 continue;
             }
             match self.state.verify(record) {

@@ -101,6 +101,54 @@ fn asked_again_it_proposes_the_same_block_also_after_a_crash() {
 }
 
 #[test]
+fn from_submission_to_commit_each_signature_is_checked_once() {
+    let mut rig = Rig::new();
+    let records: Vec<Signed> = (0..5).map(|_| rig.sample.grant()).collect();
+    for record in &records {
+        rig.chain.ledger.submit(record.bytes().to_vec()).unwrap();
+        // The same bytes again, while they wait.
+        rig.chain.ledger.submit(record.bytes().to_vec()).unwrap();
+    }
+    let proposed = rig.chain.propose(1, 0).unwrap();
+    rig.chain.undecided(1).unwrap();
+    let candidate = Candidate {
+        height: 1,
+        round: 1,
+        valid_round: Some(0),
+        proposer: rig.chain.me,
+        value: proposed.value,
+        bytes: proposed.bytes.clone(),
+        source: Source::Reproposed,
+    };
+    assert_eq!(rig.chain.judge(candidate).unwrap(), Verdict::Valid);
+    rig.chain.commit(proposed.value, certificate(1, proposed.value)).unwrap();
+    for record in &records {
+        // And once it is in the log.
+        let again = rig.chain.ledger.submit(record.bytes().to_vec()).unwrap();
+        assert!(matches!(again, crate::ledger::Submitted::Settled(_)));
+    }
+    assert_eq!(rig.chain.ledger.signatures_checked(), records.len() as u64);
+    // Other bytes are another matter.
+    let mut forged = records[0].bytes().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    assert!(rig.chain.ledger.submit(forged).is_err());
+    assert_eq!(rig.chain.ledger.signatures_checked(), records.len() as u64 + 1);
+}
+
+#[test]
+fn a_block_costs_two_syncs_of_the_store_and_one_of_the_tip_guard() {
+    let mut rig = Rig::new();
+    rig.pool();
+    let proposed = rig.chain.propose(1, 0).unwrap();
+    rig.chain.commit(proposed.value, certificate(1, proposed.value)).unwrap();
+    let before = rig.chain.ledger.syncs();
+    rig.pool();
+    let proposed = rig.chain.propose(2, 0).unwrap();
+    rig.chain.commit(proposed.value, certificate(2, proposed.value)).unwrap();
+    assert_eq!(rig.chain.ledger.syncs() - before, 3);
+}
+
+#[test]
 fn a_decided_block_is_stored_guarded_applied_and_its_records_leave_the_pool() {
     let mut rig = Rig::new();
     let id = rig.pool();

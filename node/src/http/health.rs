@@ -63,7 +63,8 @@ pub(super) async fn metrics(app: App, _: Call) -> Answer {
         pooled: pooled as u64,
         pooled_bytes: pooled_bytes as u64,
         caught_up: ledger.is_caught_up(),
-        fsyncs: ledger.store().writes().syncs,
+        fsyncs: ledger.syncs(),
+        signatures_checked: ledger.signatures_checked(),
     };
     let text = app.0.metrics.encode(&standing, &writ_engine::encode_metrics());
     let mut response = Response::new(Body::from(text));

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-use writ_proto::api::{Entry, Place, Receipt, RecordStatus, RevokedBy, entry_of, position_token, to_base64};
+use writ_proto::api::{
+    BlockProof, Entry, Place, Receipt, RecordStatus, RevokedBy, entry_of, position_token, to_base64,
+};
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::hash::Digest;
 use writ_proto::index::Revoked;
@@ -92,13 +94,7 @@ impl<'a> Receipts<'a> {
     /// A record's place, proved in the log as it was at the end of its block: so a record has one receipt,
     /// whenever it is asked for.
     fn place(&mut self, place: &StoredPlace) -> Result<Place, ApiError> {
-        if !self.ends.contains_key(&place.height) {
-            let leaf = commit_leaf(self.ledger, place.height)?;
-            let log_size = leaf.executed.log_size + 1;
-            let log_root = to_base64(&proved(merkle::root_at(&self.nodes, log_size))?.0);
-            let position = position_token(place.height, &leaf.hash());
-            self.ends.insert(place.height, BlockEnd { position, log_size, log_root });
-        }
+        self.read_end(place.height)?;
         let end = &self.ends[&place.height];
         let inclusion = proved(merkle::prove_inclusion(&self.nodes, place.index, end.log_size))?;
         Ok(Place {
@@ -110,6 +106,26 @@ impl<'a> Receipts<'a> {
             inclusion: hashes_to_base64(&inclusion),
             checkpoint: None,
         })
+    }
+
+    /// The end of a block, with the proof that the leaves `indexes` (ascending) stand in the log as it was then.
+    pub(super) fn block(&mut self, height: u64, indexes: &[u64]) -> Result<BlockProof, ApiError> {
+        self.read_end(height)?;
+        let BlockEnd { position, log_size, log_root } = &self.ends[&height];
+        let proof = proved(merkle::prove_leaves(&self.nodes, indexes, *log_size))?;
+        let (position, log_root) = (position.clone(), log_root.clone());
+        Ok(BlockProof { height, position, log_size: *log_size, log_root, proof: hashes_to_base64(&proof) })
+    }
+
+    fn read_end(&mut self, height: u64) -> Result<(), ApiError> {
+        if !self.ends.contains_key(&height) {
+            let leaf = commit_leaf(self.ledger, height)?;
+            let log_size = leaf.executed.log_size + 1;
+            let log_root = to_base64(&proved(merkle::root_at(&self.nodes, log_size))?.0);
+            let position = position_token(height, &leaf.hash());
+            self.ends.insert(height, BlockEnd { position, log_size, log_root });
+        }
+        Ok(())
     }
 
     /// The receipt of a record that is in the log.

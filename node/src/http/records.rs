@@ -9,16 +9,19 @@
 //! A record that the chain rejected is a problem although it is in the log, so that a caller who looks at
 //! the status alone never takes a denial for made that does not count.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use serde_json::Value;
 use writ_proto::api::{
-    BatchAnswer, BatchResult, Prepared, Receipt, RecordStatus, Tuple, from_base64, statement_of, to_base64,
+    BatchAnswer, BatchResult, BriefAnswer, BriefResult, Prepared, Receipt, RecordStatus, Tuple, from_base64,
+    statement_of, to_base64,
 };
 use writ_proto::block::Outcome;
 use writ_proto::limits::RECORD_BYTES_MAX;
 use writ_proto::record::{Access, AuthorityName, Body, Class, Nonce, RecordId, Revoke, Signed};
+use writ_proto::refusal::Code;
 use writ_proto::state::State;
 use writ_proto::time::{Excerpt, LedgerTime};
 
@@ -33,7 +36,7 @@ use crate::ledger::{Fate, Ledger, SubmitError, Submitted};
 /// Parameters of [`submit`].
 pub(super) const SUBMIT: &[&str] = &["wait", "wait_ms"];
 /// Parameters of [`submit_many`].
-pub(super) const SUBMIT_MANY: &[&str] = SUBMIT;
+pub(super) const SUBMIT_MANY: &[&str] = &["wait", "wait_ms", "receipts"];
 
 /// Bytes of a body with one record or one tuple: the largest in base64, with room to spare.
 pub(super) const ONE_BYTES_MAX: usize = 64 * 1024;
@@ -99,7 +102,8 @@ pub(super) async fn submit(app: App, mut call: Call) -> Answer {
     let submitted = submitted?;
     let known = submitted.is_duplicate();
     let waits = matches!(wait, Wait::Committed(_));
-    let mut results = outcome_of(&app, vec![Ok(submitted)], wait).await?;
+    let fates = fates_of(&app, vec![Ok(submitted)], wait).await?;
+    let mut results = app.in_turn(move |ledger| Ok(receipts_of(ledger, fates))).await?;
     let mut receipt = results.pop().ok_or_else(|| ApiError::internal("a submission without a result"))??;
     if let (true, Some(place)) = (known, &receipt.place) {
         // The same statement may have been signed anew; the proof is of the bytes that are in the log.
@@ -120,6 +124,13 @@ fn status_of(receipt: &Receipt, known: bool, waits: bool) -> StatusCode {
 /// `POST /v1/records/batch`.
 pub(super) async fn submit_many(app: App, mut call: Call) -> Answer {
     let wait = Wait::read(&mut call.query)?;
+    let brief = match call.query.take("receipts").as_deref() {
+        None | Some("full") => false,
+        Some("brief") => true,
+        Some(other) => {
+            return Err(ApiError::bad("receipts", format!("`{}`, expected `full` or `brief`", Excerpt::of(other))));
+        }
+    };
     let (media, content) = call.content(&app, &[Media::Json, Media::Bytes], BATCH_BODY_BYTES_MAX).await?;
     let (bytes, held) = (content.bytes, content.held);
     let read = move |_: &Ledger| match media {
@@ -132,17 +143,69 @@ pub(super) async fn submit_many(app: App, mut call: Call) -> Answer {
     if let Some(overloaded) = all_overloaded(&submitted) {
         return Err(overloaded);
     }
-    let results = outcome_of(&app, submitted, wait).await?;
-    let pending = results.iter().flatten().any(|receipt| receipt.status == RecordStatus::Pending);
-    let status = if pending { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let result = |result: Result<Receipt, ApiError>| match result {
-        Ok(receipt) => BatchResult::Receipt(receipt),
-        Err(error) => BatchResult::Problem(error.to_problem()),
+    let fates = fates_of(&app, submitted, wait).await?;
+    let is_pending = |fate: &Known| matches!(fate, Ok((_, Fate::Pending { .. })));
+    let status = if fates.iter().any(is_pending) { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let response = if brief {
+        let batch = app.in_turn(move |ledger| brief_answer(ledger, fates)).await?;
+        answer(status, &batch)
+    } else {
+        let results = app.in_turn(move |ledger| Ok(receipts_of(ledger, fates))).await?;
+        let result = |result: Result<Receipt, ApiError>| match result {
+            Ok(receipt) => BatchResult::Receipt(receipt),
+            Err(error) => BatchResult::Problem(error.to_problem()),
+        };
+        answer(status, &BatchAnswer { results: results.into_iter().map(result).collect() })
     };
-    let batch = BatchAnswer { results: results.into_iter().map(result).collect() };
-    let response = answer(status, &batch);
     drop(held);
     response
+}
+
+/// What became of each record, and one proof for each block.
+fn brief_answer(ledger: &Ledger, fates: Vec<Known>) -> Result<BriefAnswer, ApiError> {
+    let mut proved: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut results = Vec::with_capacity(fates.len());
+    for fate in fates {
+        let refused = |error: ApiError| BriefResult {
+            status: RecordStatus::Refused,
+            duplicate: false,
+            index: None,
+            height: None,
+            problem: Some(error.to_problem()),
+        };
+        results.push(match fate {
+            Err(error) => refused(error),
+            Ok((submitted, Fate::Settled(place))) => {
+                let duplicate = submitted.is_duplicate();
+                let (index, height) = (Some(place.index), Some(place.height));
+                if let Outcome::Rejected(code) = place.outcome {
+                    let problem = Some(rejected(submitted.id(), code, place.index).to_problem());
+                    BriefResult { status: RecordStatus::Rejected, duplicate, index, height, problem }
+                } else {
+                    if !duplicate {
+                        proved.entry(place.height).or_default().push(place.index);
+                    }
+                    BriefResult { status: RecordStatus::Committed, duplicate, index, height, problem: None }
+                }
+            }
+            Ok((submitted, Fate::Pending { .. })) => BriefResult {
+                status: RecordStatus::Pending,
+                duplicate: submitted.is_duplicate(),
+                index: None,
+                height: None,
+                problem: None,
+            },
+            Ok((_, Fate::Refused(refusal))) => refused(refusal.into()),
+            Ok((submitted, Fate::Unknown)) => refused(unknown(submitted.id())),
+        });
+    }
+    let mut receipts = Receipts::of(ledger);
+    let mut blocks = Vec::with_capacity(proved.len());
+    for (height, mut indexes) in proved {
+        indexes.sort_unstable();
+        blocks.push(receipts.block(height, &indexes)?);
+    }
+    Ok(BriefAnswer { results, blocks })
 }
 
 /// Where no record of a batch found room, the batch as a whole is to come back.
@@ -234,35 +297,51 @@ fn count(app: &App, submitted: &Result<Submitted, SubmitError>) {
     });
 }
 
-/// What became of each submission once `wait` is over, in order.
-async fn outcome_of(
+/// What is known of a submission, or why it was not taken.
+type Known = Result<(Submitted, Fate), ApiError>;
+
+/// What became of each submission once `wait` is over, in order. What still waits then is durable.
+async fn fates_of(
     app: &App,
     submitted: Vec<Result<Submitted, SubmitError>>,
     wait: Wait,
-) -> Result<Vec<Result<Receipt, ApiError>>, ApiError> {
-    let mut fates: Vec<Result<(Submitted, Fate), ApiError>> = Vec::with_capacity(submitted.len());
+) -> Result<Vec<Known>, ApiError> {
+    let taken: Vec<RecordId> = submitted.iter().flatten().map(Submitted::id).collect();
+    let deadline = match wait {
+        Wait::Committed(deadline) => deadline,
+        Wait::Seen => Instant::now(),
+    };
+    let mut fates = app.ledger().all_settled(&taken, deadline).await?.into_iter();
+    let last = fates.as_slice().iter().max_by_key(|fate| match fate {
+        Fate::Settled(place) => place.height,
+        _ => 0,
+    });
+    if let Some(last) = last {
+        applied(app, last.clone()).await;
+    }
+    let mut known: Vec<Known> = Vec::with_capacity(submitted.len());
     for result in submitted {
-        fates.push(match (result, wait) {
-            (Err(error), _) => Err(error.into()),
-            (Ok(submitted), Wait::Committed(deadline)) => {
-                let fate = app.ledger().settled(&submitted.id(), deadline).await?;
-                Ok((submitted, applied(app, fate).await))
+        known.push(match result {
+            Err(error) => Err(error.into()),
+            Ok(submitted) => {
+                let fate = fates.next().ok_or_else(|| ApiError::internal("a submission without a fate"))?;
+                Ok((submitted, fate))
             }
-            (Ok(submitted), Wait::Seen) => Ok((submitted, applied(app, app.ledger().fate(&submitted.id())?).await)),
         });
     }
-    let write = move |ledger: &Ledger| {
-        let waiting = fates.iter().flatten().filter(|(_, fate)| matches!(fate, Fate::Pending { .. }));
-        let waiting: Vec<RecordId> = waiting.map(|(submitted, _)| submitted.id()).collect();
+    let waiting = known.iter().flatten().filter(|(_, fate)| matches!(fate, Fate::Pending { .. }));
+    let waiting: Vec<RecordId> = waiting.map(|(submitted, _)| submitted.id()).collect();
+    if !waiting.is_empty() {
         // Nobody hears that a record is taken before it is durable.
-        ledger.keep(&waiting)?;
-        let mut receipts = Receipts::of(ledger);
-        Ok(fates
-            .into_iter()
-            .map(|fate| fate.and_then(|(known, fate)| receipt_of(&mut receipts, known, fate)))
-            .collect())
-    };
-    app.in_turn(write).await
+        app.in_turn(move |ledger| Ok(ledger.keep(&waiting)?)).await?;
+    }
+    Ok(known)
+}
+
+fn receipts_of(ledger: &Ledger, fates: Vec<Known>) -> Vec<Result<Receipt, ApiError>> {
+    let mut receipts = Receipts::of(ledger);
+    let receipt = |fate: Known| fate.and_then(|(known, fate)| receipt_of(&mut receipts, known, fate));
+    fates.into_iter().map(receipt).collect()
 }
 
 /// A block is in the store a moment before the state has it. Nobody hears of a place before questions are
@@ -279,18 +358,21 @@ fn receipt_of(receipts: &mut Receipts<'_>, submitted: Submitted, fate: Fate) -> 
     match fate {
         Fate::Settled(place) => match place.outcome {
             Outcome::Accepted => receipts.settled(id, &place, submitted.is_duplicate()),
-            Outcome::Rejected(code) => {
-                let detail = format!(
-                    "record {id} is in the log at index {} and does not count: its block rejected it",
-                    place.index
-                );
-                Err(ApiError::whole(code.as_str(), detail).about(id))
-            }
+            Outcome::Rejected(code) => Err(rejected(id, code, place.index)),
         },
         Fate::Pending { expired } => Ok(Receipt { duplicate: submitted.is_duplicate(), ..pending(id, expired) }),
         Fate::Refused(refusal) => Err(ApiError::from(refusal).about(id)),
-        Fate::Unknown => Err(ApiError::internal(format!("record {id} was taken and is unknown now"))),
+        Fate::Unknown => Err(unknown(id)),
     }
+}
+
+fn rejected(id: RecordId, code: Code, index: u64) -> ApiError {
+    let detail = format!("record {id} is in the log at index {index} and does not count: its block rejected it");
+    ApiError::whole(code.as_str(), detail).about(id)
+}
+
+fn unknown(id: RecordId) -> ApiError {
+    ApiError::internal(format!("record {id} was taken and is unknown now"))
 }
 
 fn pending(id: RecordId, expired: bool) -> Receipt {

@@ -235,13 +235,7 @@ impl<T: Tables> Log<T> {
         let mut batch = Batch::default();
         for placed in &changes.records {
             let (id, index) = (placed.record.id(), placed.index);
-            let place = StoredPlace {
-                index,
-                height,
-                outcome: placed.outcome,
-                authority: placed.record.authority(),
-                keys: placed.record.keys().to_vec(),
-            };
+            let place = StoredPlace::of(placed, height);
             batch.put(Table::Leaves, schema::leaves::key(index), placed.record.signed().bytes());
             batch.put(Table::Places, schema::places::key(index), schema::places::value(&place));
             batch.put(Table::Ids, schema::ids::key(&id), schema::ids::value(index));

@@ -168,6 +168,52 @@ pub enum BatchResult {
     Problem(Problem),
 }
 
+/// What became of each record of a batch, in order, with one proof for each block instead of one for each
+/// record (`receipts=brief`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BriefAnswer {
+    /// One result for each record.
+    pub results: Vec<BriefResult>,
+    /// The blocks that took records of the batch in, ascending by height.
+    pub blocks: Vec<BlockProof>,
+}
+
+/// What became of one record of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BriefResult {
+    /// What became of it. `refused` together with a problem that passes: it may be sent again.
+    pub status: RecordStatus,
+    /// Whether it was in the log, or waiting, before it was submitted.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub duplicate: bool,
+    /// Its leaf; `None` unless it is in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// Its block; `None` unless it is in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// Why it does not count, or is not in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The end of a block, and the proof that records of a batch stand in it: all that are committed there and
+/// are no duplicates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockProof {
+    /// The height.
+    pub height: u64,
+    /// The token of the block.
+    pub position: String,
+    /// The log's size after it.
+    pub log_size: u64,
+    /// The log's root at that size, base64.
+    pub log_root: String,
+    /// What those records do not tell of the log, from left to right
+    /// ([`crate::merkle::root_from_leaves`]), base64 hashes.
+    pub proof: Vec<String>,
+}
+
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckAnswer {

@@ -10,6 +10,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::reader::{Party, Reader};
 use super::{ReachedRole, Truth};
 use crate::index::{EntryOrdinal, Index, TextId};
@@ -50,30 +52,30 @@ pub(super) struct Bearer {
 
 /// Steps 5 and 6: the wide closure.
 pub(super) struct Wide {
-    names: Vec<Reached>,
-    covering: Vec<TextId>,
+    names: SmallVec<[Reached; 8]>,
+    covering: SmallVec<[TextId; 16]>,
     /// By where they begin, once the walk is over.
-    edges: Vec<Edge>,
+    edges: SmallVec<[Edge; 8]>,
     places: BTreeMap<TextId, usize>,
     /// Who bears entries, ascending, and the places of the names that each covers.
-    bearers: Vec<Bearer>,
-    borne: Vec<usize>,
+    bearers: SmallVec<[Bearer; 16]>,
+    borne: SmallVec<[usize; 16]>,
     /// The subject, if it is a role that stands on no entry: it has no place by text.
     unnamed_role: Option<String>,
     cut: BTreeSet<u32>,
 }
 
 impl Wide {
-    pub(super) fn of(reader: &mut Reader<'_>, subject: &Party) -> Self {
+    pub(super) fn of(reader: &mut Reader<'_>, subject: &Party<'_>) -> Self {
         let own = subject.own.filter(|_| subject.is_role());
         let mut wide = Self {
-            names: vec![Reached { role: own, covering: 0..subject.covering.len(), over: None, definite: true }],
-            covering: subject.covering.clone(),
-            edges: Vec::new(),
+            names: smallvec![Reached { role: own, covering: 0..subject.covering.len(), over: None, definite: true }],
+            covering: subject.covering.iter().copied().collect(),
+            edges: SmallVec::new(),
             places: own.into_iter().map(|own| (own, 0)).collect(),
-            bearers: Vec::new(),
-            borne: Vec::new(),
-            unnamed_role: (subject.is_role() && own.is_none()).then(|| subject.text.clone()),
+            bearers: SmallVec::new(),
+            borne: SmallVec::new(),
+            unnamed_role: (subject.is_role() && own.is_none()).then(|| subject.text.clone().into_owned()),
             cut: BTreeSet::new(),
         };
         let mut counted = None;
@@ -93,9 +95,9 @@ impl Wide {
 
     /// The membership grants that lead on from the names at `level`, in the order in which budgets count:
     /// by role bytewise, then as in the log.
-    fn leads(&self, reader: &mut Reader<'_>, level: Range<usize>) -> Vec<(TextId, usize, EntryOrdinal)> {
+    fn leads(&self, reader: &mut Reader<'_>, level: Range<usize>) -> SmallVec<[(TextId, usize, EntryOrdinal); 8]> {
         let index = reader.index;
-        let mut leads = Vec::new();
+        let mut leads: SmallVec<[(TextId, usize, EntryOrdinal); 8]> = SmallVec::new();
         for from in level {
             for text in &self.covering[self.names[from].covering.clone()] {
                 reader.lookups += 1;
@@ -145,7 +147,7 @@ impl Wide {
         if known.is_none() {
             let begin = self.covering.len();
             let covering = &mut self.covering;
-            reader.lookups += reader.index.covering(reader.index.text(role), |id| covering.push(id));
+            reader.lookups += reader.index.covering_role(role, |id| covering.push(id));
             self.places.insert(role, to);
             let covering = begin..self.covering.len();
             self.names.push(Reached { role: Some(role), covering, over: Some(over), definite: false });
@@ -170,7 +172,7 @@ impl Wide {
     }
 
     fn mark_definite(&mut self) {
-        let mut open = vec![0];
+        let mut open: SmallVec<[usize; 8]> = smallvec![0];
         while let Some(at) = open.pop() {
             let begin = self.edges.partition_point(|edge| edge.from < at);
             for edge in self.edges[begin..].iter().take_while(|edge| edge.from == at) {
@@ -183,13 +185,12 @@ impl Wide {
     }
 
     fn list_bearers(&mut self) {
-        let mut borne: Vec<(TextId, usize)> = Vec::with_capacity(self.covering.len());
+        let mut borne: SmallVec<[(TextId, usize); 16]> = SmallVec::new();
         for (place, name) in self.names.iter().enumerate() {
             borne.extend(self.covering[name.covering.clone()].iter().map(|text| (*text, place)));
         }
         borne.sort_unstable();
         self.borne = borne.iter().map(|(_, place)| *place).collect();
-        self.bearers = Vec::with_capacity(borne.len());
         let mut begin = 0;
         for names in borne.chunk_by(|a, b| a.0 == b.0) {
             let end = begin + names.len();
@@ -309,7 +310,7 @@ impl Wide {
 /// Step 9: the narrow closure, as places in W with the way to each.
 pub(super) struct Narrow {
     /// By place in W: the level, and the edge over which it was reached (none for the subject).
-    ways: Vec<Option<Way>>,
+    ways: SmallVec<[Option<Way>; 8]>,
 }
 
 #[derive(Clone, Copy)]
@@ -322,11 +323,11 @@ impl Narrow {
     /// Walks W's edges that hold throughout, with a condition among `accepted`, of roots that are not cut,
     /// to roles that are not denied.
     pub(super) fn of(wide: &Wide, is_denied: impl Fn(TextId) -> bool, accepted: &[Truth]) -> Self {
-        let mut ways: Vec<Option<Way>> = vec![None; wide.names.len()];
+        let mut ways: SmallVec<[Option<Way>; 8]> = smallvec![None; wide.names.len()];
         ways[0] = Some(Way { level: 0, from: None });
-        let mut level = vec![0];
+        let mut level: SmallVec<[usize; 8]> = smallvec![0];
         for depth in 1.. {
-            let mut next = Vec::new();
+            let mut next = SmallVec::new();
             for at in level {
                 for edge in wide.edges_from(at) {
                     let denied = wide.names[edge.to].role.is_some_and(&is_denied);

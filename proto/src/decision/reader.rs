@@ -1,6 +1,8 @@
 //! The index as one question sees it: its moment, its conditions, and what it has looked at.
 
-use alloc::vec::Vec;
+use alloc::borrow::Cow;
+
+use smallvec::SmallVec;
 
 use super::{Moment, Truth};
 use crate::index::{Index, Pair, Slot, TextId};
@@ -18,33 +20,34 @@ pub(crate) struct Reader<'a> {
 }
 
 /// A subject or an object that is asked about: a name, or whatever else a pattern covers.
-pub(crate) struct Party {
+pub(crate) struct Party<'a> {
     /// Its full text, if it stands on some entry.
     pub(crate) own: Option<TextId>,
     /// The texts on entries that cover it, the most specific first.
-    pub(crate) covering: Vec<TextId>,
-    pub(super) text: alloc::string::String,
+    pub(crate) covering: SmallVec<[TextId; 8]>,
+    pub(super) text: Cow<'a, str>,
 }
 
-impl Party {
+impl<'a> Party<'a> {
     /// A name.
-    pub(crate) fn of_name(reader: &mut Reader<'_>, name: &Name) -> Self {
+    pub(crate) fn of_name(reader: &mut Reader<'_>, name: &'a Name) -> Self {
         Self::of_text(reader, name.as_str())
     }
 
     /// The name with this full text.
-    pub(crate) fn of_text(reader: &mut Reader<'_>, text: &str) -> Self {
-        let mut covering = Vec::with_capacity(4);
-        reader.lookups += reader.index.covering(text, |id| covering.push(id));
+    pub(crate) fn of_text(reader: &mut Reader<'_>, text: impl Into<Cow<'a, str>>) -> Self {
+        let text = text.into();
+        let mut covering = SmallVec::new();
+        reader.lookups += reader.index.covering(&text, |id| covering.push(id));
         let own = covering.first().copied().filter(|first| reader.index.text(*first) == text);
-        Self { own, covering, text: text.into() }
+        Self { own, covering, text }
     }
 
     /// Any name that the pattern `text` covers, no entry names, and no narrower pattern covers.
     pub(crate) fn below(reader: &mut Reader<'_>, text: &str) -> Self {
         // A zero byte stands in no name, so nothing narrower covers this.
         let prefix = text.strip_suffix('*').unwrap_or(text);
-        Self::of_text(reader, &[prefix, "\0"].concat())
+        Self::of_text(reader, [prefix, "\0"].concat())
     }
 
     pub(super) fn is_role(&self) -> bool {

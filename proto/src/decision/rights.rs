@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 
 use super::{Found, Party, Reach, Reader, Truth};
 use crate::index::TextId;
-use crate::name::{Action, ActionPattern};
+use crate::name::Action;
 
 /// The actions that decisions on one subject and one object grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,13 +44,13 @@ impl Rights {
 
 impl Reach {
     /// What a decision on `object` would grant, action by action. Agrees with [`Reach::decide`] for every one.
-    pub(crate) fn rights(&self, reader: &mut Reader<'_>, object: &Party) -> Rights {
+    pub(crate) fn rights(&self, reader: &mut Reader<'_>, object: &Party<'_>) -> Rights {
         let found = self.find(reader, object);
         if found.is_empty() {
             return Rights::default();
         }
         let index = reader.index;
-        let any = index.text_id(ActionPattern::ANY);
+        let any = index.any();
         let is_any = |actions: &BTreeSet<TextId>| any.is_some_and(|any| actions.contains(&any));
         let denied = denied_actions(reader, &found);
         if is_any(&denied) {
@@ -67,7 +67,7 @@ impl Reach {
         Rights { every, actions }
     }
 
-    fn granted_actions(&self, reader: &Reader<'_>, found: &[Found<'_>], object: &Party) -> BTreeSet<TextId> {
+    fn granted_actions(&self, reader: &Reader<'_>, found: &[Found<'_>], object: &Party<'_>) -> BTreeSet<TextId> {
         let narrow = self.narrow();
         let member = reader.index.text_id(Action::MEMBER);
         let mut granted = BTreeSet::new();

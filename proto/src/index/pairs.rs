@@ -51,10 +51,37 @@ pub(super) struct Pairs {
     key: HashKey,
     all: Vec<Pair>,
     places: HashTable<PairId>,
-    /// By text: the last pair that it is the subject of.
-    last_of_sub: Vec<PairId>,
-    /// By text: the last pair that it is the object of.
-    last_of_obj: Vec<PairId>,
+    /// By text.
+    ends: Vec<Ends>,
+}
+
+/// Where a text's rings are, and which objects its pairs may have.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    /// The last pair that the text is the subject of.
+    of_sub: PairId,
+    /// The last pair that it is the object of.
+    of_obj: PairId,
+    /// The marks of the objects of its pairs.
+    marks: u64,
+}
+
+const NO_ENDS: Ends = Ends { of_sub: NONE, of_obj: NONE, marks: 0 };
+
+/// What can be told of a subject's pairs before looking for one: a Bloom filter of their objects in 64 bits.
+/// Most pairs that a decision asks for are not there, and most subjects have few.
+#[derive(Clone, Copy)]
+pub(crate) struct Glimpse(u64);
+
+/// One bit for an object.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark(u64);
+
+impl Glimpse {
+    /// Whether there may be a pair with the object of this mark; if not, there is none.
+    pub(crate) fn may_have(self, mark: Mark) -> bool {
+        self.0 & mark.0 != 0
+    }
 }
 
 impl Pairs {
@@ -67,14 +94,27 @@ impl Pairs {
         Some(&self.all[*at as usize])
     }
 
+    pub(super) fn glimpse(&self, sub: TextId) -> Glimpse {
+        Glimpse(self.ends(sub).marks)
+    }
+
+    pub(super) fn mark(&self, obj: TextId) -> Mark {
+        Mark(1 << (self.key.of_number(u64::from(obj)) >> 58))
+    }
+
+    /// Whether any pair has this text as its object.
+    pub(super) fn is_obj(&self, text: TextId) -> bool {
+        self.ends(text).of_obj != NONE
+    }
+
     /// The pairs of a subject, as it stands on entries, in the order in which they came.
     pub(super) fn of_sub(&self, sub: TextId) -> impl Iterator<Item = &Pair> {
-        self.ring(last(&self.last_of_sub, sub), |pair| pair.next_of_sub)
+        self.ring(self.ends(sub).of_sub, |pair| pair.next_of_sub)
     }
 
     /// The pairs of an object, as it stands on entries, in the order in which they came.
     pub(super) fn of_obj(&self, obj: TextId) -> impl Iterator<Item = &Pair> {
-        self.ring(last(&self.last_of_obj, obj), |pair| pair.next_of_obj)
+        self.ring(self.ends(obj).of_obj, |pair| pair.next_of_obj)
     }
 
     fn ring(&self, last: PairId, next: fn(&Pair) -> PairId) -> impl Iterator<Item = &Pair> {
@@ -98,7 +138,7 @@ impl Pairs {
 
     fn push(&mut self, sub: TextId, obj: TextId, entry: EntryOrdinal, hash_of_it: u64) -> PairId {
         let at = u32::try_from(self.all.len()).expect("there are no more pairs than entries");
-        let (last_of_sub, last_of_obj) = (last(&self.last_of_sub, sub), last(&self.last_of_obj, obj));
+        let (last_of_sub, last_of_obj) = (self.ends(sub).of_sub, self.ends(obj).of_obj);
         let mut pair = Pair {
             sub,
             obj,
@@ -114,12 +154,27 @@ impl Pairs {
         if let Some(last) = self.all.get_mut(last_of_obj as usize) {
             pair.next_of_obj = core::mem::replace(&mut last.next_of_obj, at);
         }
-        set_last(&mut self.last_of_sub, sub, at);
-        set_last(&mut self.last_of_obj, obj, at);
+        let mark = self.mark(obj);
+        let of_sub = self.ends_mut(sub);
+        of_sub.of_sub = at;
+        of_sub.marks |= mark.0;
+        self.ends_mut(obj).of_obj = at;
         self.all.push(pair);
         let Self { key, all, places, .. } = self;
         places.insert_unique(hash_of_it, at, |at| hash(*key, all[*at as usize].sub, all[*at as usize].obj));
         at
+    }
+
+    fn ends(&self, text: TextId) -> Ends {
+        self.ends.get(text as usize).copied().unwrap_or(NO_ENDS)
+    }
+
+    fn ends_mut(&mut self, text: TextId) -> &mut Ends {
+        let text = text as usize;
+        if self.ends.len() <= text {
+            self.ends.resize(text + 1, NO_ENDS);
+        }
+        &mut self.ends[text]
     }
 
     fn is(&self, at: PairId, sub: TextId, obj: TextId) -> bool {
@@ -129,17 +184,5 @@ impl Pairs {
 }
 
 fn hash(key: HashKey, sub: TextId, obj: TextId) -> u64 {
-    key.of_bytes(&(u64::from(sub) << 32 | u64::from(obj)).to_le_bytes())
-}
-
-fn last(lasts: &[PairId], text: TextId) -> PairId {
-    lasts.get(text as usize).copied().unwrap_or(NONE)
-}
-
-fn set_last(lasts: &mut Vec<PairId>, text: TextId, at: PairId) {
-    let text = text as usize;
-    if lasts.len() <= text {
-        lasts.resize(text + 1, NONE);
-    }
-    lasts[text] = at;
+    key.of_number(u64::from(sub) << 32 | u64::from(obj))
 }

@@ -7,10 +7,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 
 use super::keyed::HashKey;
-use crate::name::wider;
+use crate::name::{ROLE_TYPE, wider};
 
 /// An interned text: a name, pattern, action or condition that stands on some entry.
 pub type TextId = u32;
@@ -25,6 +25,60 @@ pub(super) struct Texts {
     exact: HashTable<TextId>,
     /// Texts that end in `*`.
     below: HashTable<TextId>,
+    /// Which of them there may be, so that most need not be looked for.
+    shapes: Shapes,
+}
+
+/// The lengths of the patterns of each type.
+#[derive(Clone, Debug, Default)]
+struct Shapes {
+    everything: Option<TextId>,
+    roles: Lengths,
+    /// By the hash of the type: two types that share one are looked for a little more often.
+    lengths: HashMap<u64, Lengths, HashKey>,
+}
+
+/// A set of lengths. No name is longer than 289 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths([u64; 5]);
+
+impl Shapes {
+    fn insert(&mut self, key: HashKey, text: &str, id: TextId) {
+        let Some(prefix) = text.strip_suffix('*') else { return };
+        if prefix.is_empty() {
+            self.everything = Some(id);
+        } else if let Some((type_, _)) = prefix.split_once(':') {
+            if type_ == ROLE_TYPE {
+                self.roles.insert(prefix.len());
+            }
+            self.lengths.entry(key.of_text(&[type_])).or_default().insert(prefix.len());
+        }
+    }
+
+    /// The lengths that patterns of the name's type have; none if there are no such patterns.
+    fn of_type(&self, key: HashKey, name: &str) -> Option<Lengths> {
+        if self.lengths.is_empty() {
+            return None;
+        }
+        let (type_, _) = name.split_once(':')?;
+        self.lengths.get(&key.of_text(&[type_])).copied()
+    }
+}
+
+impl Lengths {
+    fn insert(&mut self, length: usize) {
+        if let Some(word) = self.0.get_mut(length / 64) {
+            *word |= 1 << (length % 64);
+        }
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == [0; 5]
+    }
+
+    fn contains(self, length: usize) -> bool {
+        self.0.get(length / 64).is_some_and(|word| word >> (length % 64) & 1 == 1)
+    }
 }
 
 /// Where a text lies.
@@ -37,7 +91,8 @@ struct Span {
 
 impl Texts {
     pub(super) fn new(key: HashKey) -> Self {
-        Self { key, ..Self::default() }
+        let shapes = Shapes { everything: None, roles: Lengths::default(), lengths: HashMap::with_hasher(key) };
+        Self { key, shapes, ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,9 +112,6 @@ impl Texts {
 
     /// The pattern that covers all that begins with `prefix`.
     fn find_below(&self, prefix: &str) -> Option<TextId> {
-        if self.below.is_empty() {
-            return None;
-        }
         let hash = self.key.of_text(&[prefix, "*"]);
         let is_it = |id: &TextId| self.get(*id).strip_suffix('*') == Some(prefix);
         self.below.find(hash, is_it).copied()
@@ -69,11 +121,35 @@ impl Texts {
     pub(super) fn covering(&self, name: &str, mut found: impl FnMut(TextId)) -> u32 {
         let mut lookups = 1;
         self.find(name).into_iter().for_each(&mut found);
-        for prefix in wider(name) {
-            lookups += 1;
-            self.find_below(prefix).into_iter().for_each(&mut found);
+        if let Some(lengths) = self.shapes.of_type(self.key, name) {
+            for prefix in wider(name).filter(|prefix| lengths.contains(prefix.len()) && !prefix.is_empty()) {
+                lookups += 1;
+                self.find_below(prefix).into_iter().for_each(&mut found);
+            }
         }
+        self.shapes.everything.into_iter().for_each(found);
         lookups
+    }
+
+    /// As [`Texts::covering`], for an exact role.
+    pub(super) fn covering_role(&self, role: TextId, mut found: impl FnMut(TextId)) -> u32 {
+        let mut lookups = 0;
+        found(role);
+        if !self.shapes.roles.is_empty() {
+            for prefix in
+                wider(self.get(role)).filter(|prefix| !prefix.is_empty() && self.shapes.roles.contains(prefix.len()))
+            {
+                lookups += 1;
+                self.find_below(prefix).into_iter().for_each(&mut found);
+            }
+        }
+        self.shapes.everything.into_iter().for_each(found);
+        lookups
+    }
+
+    /// The text `*`.
+    pub(super) fn everything(&self) -> Option<TextId> {
+        self.shapes.everything
     }
 
     pub(super) fn intern(&mut self, text: &str) -> TextId {
@@ -84,13 +160,14 @@ impl Texts {
         let span = self.append(text);
         self.spans.push(span);
         let hash = self.key.of_text(&[text]);
-        let Self { key, chunks, spans, exact, below } = self;
+        let Self { key, chunks, spans, exact, below, .. } = self;
         let rehash = |id: &TextId| {
             let Span { chunk, start, len } = spans[*id as usize];
             key.of_text(&[&chunks[chunk as usize][usize::from(start)..usize::from(start) + usize::from(len)]])
         };
         let table = if text.ends_with('*') { below } else { exact };
         table.insert_unique(hash, id, rehash);
+        self.shapes.insert(self.key, text, id);
         id
     }
 

@@ -75,7 +75,11 @@ fn hashes_of<R: NodeReader + ?Sized>(reader: &R, path: Path, size: u64) -> Resul
 
 /// The hash of `node` in the tree of the first `size` leaves, where the last node of a level may
 /// not be full.
-fn read_up_to<R: NodeReader + ?Sized>(reader: &R, node: NodeId, size: u64) -> Result<Digest, ProveError<R::Error>> {
+pub(super) fn read_up_to<R: NodeReader + ?Sized>(
+    reader: &R,
+    node: NodeId,
+    size: u64,
+) -> Result<Digest, ProveError<R::Error>> {
     if node.index < size >> node.level {
         return read(reader, node);
     }

@@ -45,6 +45,15 @@ pub enum RangeError {
         /// The leaf after the last.
         end: u64,
     },
+    /// No leaves are asked about.
+    #[error("no leaves are asked about, expected at least one")]
+    NoLeaves,
+    /// The leaves are not asked about in their order, each once.
+    #[error("leaf {index} does not come after the leaf before it")]
+    NotAscending {
+        /// The leaf that does not.
+        index: u64,
+    },
     /// The subtree goes on after the end of the tree.
     #[error("the subtree of leaves {start}..{end} is not in a tree of {size} leaves")]
     SubtreeOutsideTree {

@@ -75,9 +75,9 @@ impl Reach {
     }
 }
 
-impl Party {
+impl<'a> Party<'a> {
     /// A text on entries: a name, or any name below a pattern.
-    pub(super) fn on_entries(reader: &mut Reader<'_>, text: TextId) -> Self {
+    pub(super) fn on_entries(reader: &mut Reader<'a>, text: TextId) -> Self {
         let text = reader.index.text(text);
         if is_pattern(text) { Self::below(reader, text) } else { Self::of_text(reader, text) }
     }

@@ -129,6 +129,12 @@ fn a_faulty_line_of_csv_is_refused_and_the_others_are_not() {
     }
     let unknown = csv("sub,obj,colour\na,b,\n");
     assert!(words(&unknown[0]).starts_with("bad_request colour: "), "{}", words(&unknown[0]));
+    for torn in ["a,\"file:x", "a,\"file:x\nb,c\n", "a\"b,c\n"] {
+        let rows = csv(&format!("sub,obj\nb,c\n{torn}"));
+        assert!(rows[0].wish.is_ok());
+        assert_eq!(words(&rows[1]), "bad_request -: a quote without the one that ends it", "{torn}");
+    }
+    assert!(csv("sub,obj\n\"a \"\"b\"\"\",c\n")[0].wish.is_ok());
     let bytes = read(b"sub,obj\na,\xff\nb,c\n", Format::Csv, &org1()).unwrap();
     assert_eq!(words(&bytes[0]), "bad_request obj: the cell is not UTF-8");
     assert!(bytes[1].wish.is_ok());
@@ -145,6 +151,12 @@ fn a_file_without_its_columns_is_no_import() {
     ] {
         let error = read(text.as_bytes(), Format::Csv, &org1()).unwrap_err().to_string();
         assert!(error.contains(want), "{text:?}: {error}");
+    }
+    for utf16 in [b"\xff\xfes\0u\0b\0", b"\xfe\xff\0s\0u\0b"] {
+        for format in [Format::Csv, Format::JsonLines] {
+            let error = read(utf16, format, &org1()).unwrap_err().to_string();
+            assert_eq!(error, "the file is UTF-16, expected UTF-8");
+        }
     }
     assert_eq!(json(""), []);
 }

@@ -34,6 +34,8 @@ fn at(hour: u64) -> LedgerTime {
 struct Memory {
     /// In log order.
     log: Vec<(RecordId, Body)>,
+    /// What is in the log.
+    held: HashSet<RecordId>,
     /// What was revoked.
     revoked: HashSet<RecordId>,
     /// Records to go until it stops.
@@ -54,7 +56,7 @@ impl Memory {
     }
 
     fn holds(&self, id: &RecordId) -> bool {
-        self.log.iter().any(|(own, _)| own == id)
+        self.held.contains(id)
     }
 
     fn put(&mut self, nonce: Nonce, body: &Body) -> Result<Settled, Killed> {
@@ -84,6 +86,7 @@ impl Memory {
         if let Body::Revoke(revoke) = body {
             self.revoked.insert(revoke.target);
         }
+        self.held.insert(id);
         self.log.push((id, body.clone()));
         Ok(Settled::Appended { id })
     }
@@ -125,9 +128,10 @@ impl Ledger for Memory {
         Ok(found)
     }
 
-    fn append(&mut self, records: &[(Nonce, Body)]) -> Result<Vec<Settled>, Killed> {
+    fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, Killed> {
         let before = self.log.len();
-        let settled = records.iter().map(|(nonce, body)| self.put(*nonce, body)).collect();
+        let said = records.iter().map(Signed::statement);
+        let settled = said.map(|statement| self.put(statement.nonce, &statement.body)).collect();
         self.batches.push(self.log.len() - before);
         settled
     }
@@ -210,17 +214,19 @@ fn a_batch_is_settled_before_one_of_its_entries_is_withdrawn() {
 #[test]
 fn many_rows_go_out_in_batches_and_progress_is_told() {
     let place = Place::new();
-    let rows: String = (0..2400).map(|n| format!("u{n},granted,,f\n")).collect();
+    let lot = BATCH_RECORDS_MAX;
+    let rows: String = (0..2 * lot + 400).map(|n| format!("u{n},granted,,f\n")).collect();
     let author = author();
     let rows = read(file(&rows).as_bytes(), Format::Csv, author.authority()).unwrap();
     let mut journal = Journal::open(&place.journal(), author.chain(), author.authority()).unwrap();
     let (mut ledger, mut told) = (Memory::default(), Vec::new());
     import(&rows, &author, &mut journal, &mut ledger, at(0), |done| told.push(done)).unwrap();
-    assert_eq!(ledger.batches, [1000, 1000, 400]);
+    assert_eq!(ledger.batches, [lot, lot, 400]);
     assert!(told.is_sorted());
     let mut steps = told.clone();
     steps.dedup();
-    assert_eq!(steps, [0, 1000, 2000, 2400]);
+    let lot = lot as u64;
+    assert_eq!(steps, [lot, 2 * lot, 2 * lot + 400]);
 }
 
 #[test]
@@ -240,14 +246,15 @@ fn a_refused_entry_is_not_withdrawn_and_may_be_corrected() {
 #[test]
 fn a_stopped_import_says_how_far_it_came() {
     let place = Place::new();
-    let rows: String = (0..2400).map(|n| format!("u{n},granted,,f\n")).collect();
-    let mut ledger = Memory { stops_after: Some(1300), ..Memory::default() };
+    let lot = BATCH_RECORDS_MAX as u64;
+    let rows: String = (0..3 * lot).map(|n| format!("u{n},granted,,f\n")).collect();
+    let mut ledger = Memory { stops_after: Some(BATCH_RECORDS_MAX + 300), ..Memory::default() };
     match place.run(&rows, &mut ledger, at(0)) {
-        Err(Failure::Ledger { done, rows, .. }) => assert_eq!((done, rows), (1000, 2400)),
+        Err(Failure::Ledger { done, rows, .. }) => assert_eq!((done, rows), (lot, 3 * lot)),
         other => panic!("{other:?}"),
     }
     ledger.stops_after = None;
-    assert_eq!(counts(&place.run(&rows, &mut ledger, at(3)).unwrap()), [1100, 1300, 0, 0, 0]);
+    assert_eq!(counts(&place.run(&rows, &mut ledger, at(3)).unwrap()), [2 * lot - 300, lot + 300, 0, 0, 0]);
 }
 
 /// A row of the property tests: who, and what happens.

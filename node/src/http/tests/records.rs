@@ -1,8 +1,12 @@
 //! Records in, and what became of them.
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use serde_json::{Value, json};
-use writ_proto::api::{BatchAnswer, BatchResult, Receipt, RecordStatus, digest_from_base64, from_base64, to_base64};
+use writ_proto::api::{
+    BatchAnswer, BatchResult, BriefAnswer, Receipt, RecordStatus, digest_from_base64, from_base64, to_base64,
+};
 use writ_proto::key::Signature;
 use writ_proto::merkle;
 use writ_proto::record::{Body as Says, Effect, Revoke, Signed};
@@ -256,6 +260,91 @@ async fn a_batch_answers_for_each_record_in_order() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_brief_answer_proves_all_records_of_a_block_at_once() {
+    let world = World::new();
+    world.run();
+    let known = world.grant("known", "read", "file:x");
+    assert_eq!(world.submit("", &known).await.status, 200);
+    // More than are verified in one piece.
+    let good: Vec<Signed> = (0..600).map(|n| world.grant(&format!("user{n}"), "read", "file:x")).collect();
+    let outside = world.entry("narrow", Effect::Grant, "carol", "read", "file:y");
+    let mut records: Vec<&Signed> = good.iter().collect();
+    records.insert(3, &outside);
+    records.insert(7, &known);
+    records.push(&good[0]);
+    for round in 0..2 {
+        let reply = world.post_json("/v1/records/batch?receipts=brief", &batch(&records)).await;
+        assert_eq!(reply.status, 200);
+        let BriefAnswer { results, blocks } = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(results.len(), records.len());
+        let mut placed: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+        let mut last = 0;
+        for (at, (record, result)) in records.iter().zip(results).enumerate() {
+            if let Some(problem) = result.problem {
+                assert_eq!((at, result.status, problem.code.as_str()), (3, RecordStatus::Refused, "out_of_scope"));
+                continue;
+            }
+            let again = round == 1 || record.id() == known.id() || at + 1 == records.len();
+            assert_eq!((result.status, result.duplicate), (RecordStatus::Committed, again), "{at}");
+            let (index, height) = result.index.zip(result.height).unwrap();
+            assert_eq!(world.ledger.read().settled(&record.id()).unwrap().index, index);
+            if !again {
+                assert!(index > last, "the log has them in the order of the batch");
+                last = index;
+                placed.entry(height).or_default().push((index, merkle::leaf_hash(record.bytes())));
+            }
+        }
+        assert_eq!(
+            blocks.iter().map(|block| block.height).collect::<Vec<_>>(),
+            placed.keys().copied().collect::<Vec<_>>()
+        );
+        for block in blocks {
+            let proof: Vec<_> = block.proof.iter().map(|hash| digest_from_base64(hash).unwrap()).collect();
+            let root = merkle::root_from_leaves(&placed[&block.height], block.log_size, &proof).unwrap();
+            assert_eq!(Some(root), digest_from_base64(&block.log_root));
+        }
+    }
+    let wrong = world.post_json("/v1/records/batch?receipts=none", &batch(&records)).await;
+    assert_eq!(wrong.problem(), (400, "bad_request".into(), Some("receipts".into())));
+}
+
+#[tokio::test]
+async fn a_brief_answer_tells_what_waits_and_what_does_not_count() {
+    let world = World::new();
+    let waits = world.grant("alice", "read", "file:x");
+    let reply = world.post_json("/v1/records/batch?receipts=brief&wait=none", &batch(&[&waits])).await;
+    assert_eq!((reply.status.as_u16(), reply.json()), (202, json!({"results": [{"status": "pending"}], "blocks": []})));
+    world.commit();
+    // Of another authority, in the log all the same.
+    let stranger = world.sign("org2", Says::Revoke(Revoke { target: waits.id(), effect: Effect::Grant }));
+    {
+        let state = world.ledger.read();
+        let verified = state.verify(stranger.clone()).unwrap();
+        world.ledger.pool().insert(verified).unwrap();
+    }
+    world.commit();
+    let reply = world.post_json("/v1/records/batch?receipts=brief", &batch(&[&stranger])).await.json();
+    assert_eq!((&reply["results"][0]["status"], &reply["blocks"]), (&json!("rejected"), &json!([])));
+    assert_eq!(reply["results"][0]["problem"]["code"], "forbidden");
+    assert_eq!(reply["results"][0]["index"], 2);
+}
+
+#[tokio::test]
+async fn no_record_of_a_batch_is_taken_after_one_that_found_no_room() {
+    let bytes_max = 3 * 400;
+    let world = World::with_pool(PoolLimits { bytes_max, ..PoolLimits::default() });
+    let long = |n: usize| world.grant(&format!("user{n}{}", "x".repeat(200)), "read", "file:x");
+    let (large, small): (Vec<Signed>, Signed) = ((0..5).map(long).collect(), world.grant("a", "read", "file:x"));
+    let mut records: Vec<&Signed> = large.iter().collect();
+    records.push(&small);
+    let results = world.post_json("/v1/records/batch?wait=none", &batch(&records)).await.json()["results"].clone();
+    let taken: Vec<bool> = results.as_array().unwrap().iter().map(|result| result["status"] == "pending").collect();
+    assert!(taken.is_sorted_by(|one, other| one >= other) && taken[0] && !taken[5], "{taken:?}");
+    let (_, held) = world.ledger.pooled();
+    assert!(held + small.bytes().len() <= bytes_max, "there would have been room for the last");
 }
 
 #[tokio::test]
