@@ -13,13 +13,17 @@
 
 mod body;
 mod chain;
+mod changes;
 mod check;
+mod cursor;
 mod entries;
 mod error;
 mod health;
+mod history;
 mod json;
 mod moment;
 mod pace;
+mod preview;
 mod proofs;
 mod query;
 mod receipt;
@@ -90,6 +94,8 @@ struct Shared {
     /// Who computes for long, beside the threads that serve connections.
     turns: Semaphore,
     waiting_questions: Semaphore,
+    /// Who copies the index.
+    previews: Semaphore,
 }
 
 /// A request on its way through an endpoint.
@@ -127,6 +133,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/records/{id}", &[], |app, call| Box::pin(records::show(app, call))),
     get("/v1/entries", entries::PARAMETERS, |app, call| Box::pin(entries::list(app, call))),
     get("/v1/check", check::PARAMETERS, |app, call| Box::pin(check::check(app, call))),
+    get("/v1/history", history::PARAMETERS, |app, call| Box::pin(history::history(app, call))),
+    get("/v1/diff", changes::DIFF, |app, call| Box::pin(changes::diff(app, call))),
+    post("/v1/preview", &[], |app, call| Box::pin(preview::preview(app, call))),
     get("/v1/genesis", &[], |app, call| Box::pin(chain::genesis(app, call))),
     get("/v1/status", &[], |app, call| Box::pin(chain::status(app, call))),
     get("/v1/headers", chain::RUN, |app, call| Box::pin(chain::headers(app, call))),
@@ -176,6 +185,7 @@ impl Api {
             answers: Room::new(ANSWERS_BYTES_MAX),
             turns: Semaphore::new(turns),
             waiting_questions: Semaphore::new(WAITING_QUESTIONS_MAX),
+            previews: Semaphore::new(1),
         }));
         let mut router = Router::new();
         for endpoint in ENDPOINTS {

@@ -144,6 +144,7 @@ pub(super) fn caught_up(ledger: &Ledger) -> Result<(), ApiError> {
     }
 }
 
-fn not_yet(field: &'static str, asked: u64, tip: u64) -> ApiError {
+/// A height that is asked for and not reached.
+pub(super) fn not_yet(field: &'static str, asked: u64, tip: u64) -> ApiError {
     ApiError::of("not_yet", field, format!("height {asked} is asked for, this node has reached {tip}"))
 }

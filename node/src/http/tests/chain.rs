@@ -174,7 +174,8 @@ async fn head_tells_what_get_would_without_the_body() {
     {
         let path = endpoint.path.replace("{id}", &record.id().to_string()).replace("{height}", "1");
         let path = match endpoint.path {
-            "/v1/check" => "/v1/check?sub=alice&obj=file:x".to_owned(),
+            "/v1/check" | "/v1/history" => format!("{path}?sub=alice&obj=file:x"),
+            "/v1/diff" => "/v1/diff?from=0".to_owned(),
             "/v1/proofs/inclusion" => format!("/v1/proofs/inclusion?id={}", record.id()),
             "/v1/proofs/consistency" => "/v1/proofs/consistency?from=1".to_owned(),
             _ => path,
