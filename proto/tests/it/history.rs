@@ -218,7 +218,7 @@ fn pages_of_any_size_tell_the_same_and_growth_in_between_changes_nothing() {
                 let budget = Budget { results, lookups };
                 assert_eq!(view.events(&growing, sub, obj, budget), all, "{sub} {obj} seed {seed}");
             }
-            // What was told of a height stands, whatever came after it. The last block by an instant may be a later one.
+            // What was told of a height stands, whatever came after it.
             let now = growing.times[growing.times.len() - 1];
             let early = View { now, ..view };
             assert_eq!(early.events(&whole, sub, obj, WHOLE), early.events(&growing, sub, obj, WHOLE), "seed {seed}");
