@@ -18,6 +18,7 @@ mod entries;
 mod error;
 mod health;
 mod json;
+mod moment;
 mod pace;
 mod proofs;
 mod query;
