@@ -14,6 +14,7 @@
 mod body;
 mod chain;
 mod check;
+mod cursor;
 mod entries;
 mod error;
 mod health;
@@ -25,6 +26,7 @@ mod query;
 mod receipt;
 mod records;
 mod room;
+mod search;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -127,6 +129,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/records/{id}", &[], |app, call| Box::pin(records::show(app, call))),
     get("/v1/entries", entries::PARAMETERS, |app, call| Box::pin(entries::list(app, call))),
     get("/v1/check", check::PARAMETERS, |app, call| Box::pin(check::check(app, call))),
+    get("/v1/who-can", search::WHO_CAN, |app, call| Box::pin(search::who_can(app, call))),
+    get("/v1/what-can", search::WHAT_CAN, |app, call| Box::pin(search::what_can(app, call))),
+    get("/v1/expiring", search::EXPIRING, |app, call| Box::pin(search::expiring(app, call))),
     get("/v1/genesis", &[], |app, call| Box::pin(chain::genesis(app, call))),
     get("/v1/status", &[], |app, call| Box::pin(chain::status(app, call))),
     get("/v1/headers", chain::RUN, |app, call| Box::pin(chain::headers(app, call))),
