@@ -259,8 +259,18 @@ impl Client {
     }
 
     fn get<T: DeserializeOwned>(&self, path: String, what: &'static str) -> Result<T, ClientError> {
+        Ok(self.get_from(path, what)?.1)
+    }
+
+    /// An answer, and the node that gave it.
+    pub(crate) fn get_from<T: DeserializeOwned>(
+        &self,
+        path: String,
+        what: &'static str,
+    ) -> Result<(String, T), ClientError> {
         let answer = self.transport.call(&Call::get(path))?;
-        read_json(&answer.node, &answer.body, what)
+        let read = read_json(&answer.node, &answer.body, what)?;
+        Ok((answer.node, read))
     }
 
     fn get_text(&self, path: String, what: &'static str) -> Result<String, ClientError> {

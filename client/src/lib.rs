@@ -18,6 +18,7 @@
 //! | [`when`] | times as people write them: `tomorrow`, `+8h` |
 //! | [`keys`] | issuer keys on disk |
 //! | [`client`] | the nodes of one chain, asked as if they were one |
+//! | [`search`] | complete answers about many names: who can, what can, what ends |
 //! | [`verify`] | proofs of what a node answers, checked here |
 //! | [`author`] | a key, its authority and its chain: makes signed records |
 //! | [`append`] | many records into the log, with patience |
@@ -37,6 +38,7 @@ pub mod error;
 pub mod export;
 pub mod import;
 pub mod keys;
+pub mod search;
 mod transport;
 pub mod verify;
 pub mod when;

@@ -6,8 +6,10 @@ use crate::program::writ;
 
 #[test]
 fn help_is_as_it_was_looked_at() {
-    let commands =
-        ["", "key", "key new", "grant", "revoke", "check", "entry", "log", "import", "export", "audit", "status"];
+    let commands = [
+        "", "key", "key new", "grant", "revoke", "check", "who-can", "what-can", "expiring", "entry", "log", "import",
+        "export", "audit", "status",
+    ];
     let mut changed = Vec::new();
     for command in commands {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();

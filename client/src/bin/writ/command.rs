@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod entry;
+mod expiring;
 mod export;
 mod find;
 mod import;
@@ -13,6 +14,8 @@ mod revoke;
 mod state;
 mod status;
 mod submit;
+mod what_can;
+mod who_can;
 
 use clap::Subcommand;
 use writ_proto::record::Effect;
@@ -35,6 +38,12 @@ pub(crate) enum Command {
     Revoke(revoke::Options),
     /// Ask: may this subject do this to this object?
     Check(check::Options),
+    /// List everybody who can do this to this object
+    WhoCan(who_can::Options),
+    /// List everything that this subject can do
+    WhatCan(what_can::Options),
+    /// List the entries that end by themselves, soonest first
+    Expiring(expiring::Options),
     /// Show a record: what became of it, and the checked proof that it is in the log
     Entry(entry::Options),
     /// List the entries of the log
@@ -59,6 +68,9 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Deny(options) => state::run(options, Effect::Deny, context),
         Command::Revoke(options) => revoke::run(&options, context),
         Command::Check(options) => check::run(&options, context),
+        Command::WhoCan(options) => who_can::run(&options, context),
+        Command::WhatCan(options) => what_can::run(&options, context),
+        Command::Expiring(options) => expiring::run(&options, context),
         Command::Entry(options) => entry::run(&options, context),
         Command::Log(options) => log::run(&options, context),
         Command::Import(options) => import::run(&options, context),
