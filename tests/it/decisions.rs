@@ -92,11 +92,11 @@ struct Character {
 }
 
 /// The names of one ledger, and what was said with them.
-struct Ledger {
+pub(crate) struct Ledger {
     character: Character,
-    users: Vec<String>,
-    roles: Vec<String>,
-    files: Vec<String>,
+    pub(crate) users: Vec<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) files: Vec<String>,
     subject_patterns: Vec<String>,
     role_patterns: Vec<String>,
     object_patterns: Vec<String>,
@@ -104,11 +104,11 @@ struct Ledger {
     made: Vec<(&'static str, Signed)>,
     /// Entries whose revocation went first.
     held_back: Vec<Signed>,
-    instants: Vec<u64>,
+    pub(crate) instants: Vec<u64>,
 }
 
 impl Ledger {
-    fn new(number: u64, alone: bool, random: &mut Random) -> Self {
+    pub(crate) fn new(number: u64, alone: bool, random: &mut Random) -> Self {
         let character = Character {
             windows: *random.pick(&[0, 30, 60]),
             patterns: *random.pick(&[0, 15, 35]),
@@ -143,7 +143,7 @@ impl Ledger {
     }
 
     /// Submits a few blocks' worth of records, single ones and batches. What the node refuses is not in the log.
-    fn write(&mut self, world: &World, http: &Http, random: &mut Random) {
+    pub(crate) fn write(&mut self, world: &World, http: &Http, random: &mut Random) {
         for _ in 0..2 + random.below(8) {
             let count = 1 + random.below(12);
             let records: Vec<Signed> = (0..count).map(|_| self.record(world, random)).collect();
