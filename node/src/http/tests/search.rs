@@ -25,6 +25,13 @@ async fn pages(world: &World, path: &str, lists: &[&str], mut between: impl FnMu
         for (all, list) in all.iter_mut().zip(lists) {
             all.extend(page[list].as_array().unwrap().iter().cloned());
         }
+        // The names on it, patterns too: of what somebody can do there may be several rows to one.
+        let limit = path.split_once("limit=").map(|(_, rest)| rest.split('&').next().unwrap().parse().unwrap());
+        let listed = lists.iter().flat_map(|list| page[list].as_array().unwrap());
+        let names: BTreeSet<String> = listed
+            .map(|row| row.get("obj").filter(|_| row.get("except").is_some()).unwrap_or(row).to_string())
+            .collect();
+        assert!(names.len() <= limit.unwrap_or(100), "{path}: {} in page {number}", names.len());
         let own = [&page["at"], &page["until"], &page["height"], &page["position"]].map(Clone::clone);
         assert_eq!(*moment.get_or_insert(own.clone()), own, "{path}: page {number} is of another moment");
         let Some(cursor) = page["next"].as_str() else { return all };
