@@ -19,6 +19,7 @@
 //! | [`keys`] | issuer keys on disk |
 //! | [`client`] | the nodes of one chain, asked as if they were one |
 //! | [`changes`] | what was, what changed, what would change |
+//! | [`search`] | complete answers about many names: who can, what can, what ends |
 //! | [`verify`] | proofs of what a node answers, checked here |
 //! | [`author`] | a key, its authority and its chain: makes signed records |
 //! | [`append`] | many records into the log, with patience |
@@ -39,6 +40,7 @@ pub mod error;
 pub mod export;
 pub mod import;
 pub mod keys;
+pub mod search;
 mod transport;
 pub mod verify;
 pub mod when;

@@ -29,6 +29,7 @@ mod query;
 mod receipt;
 mod records;
 mod room;
+mod search;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -136,6 +137,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/history", history::PARAMETERS, |app, call| Box::pin(history::history(app, call))),
     get("/v1/diff", changes::DIFF, |app, call| Box::pin(changes::diff(app, call))),
     post("/v1/preview", &[], |app, call| Box::pin(preview::preview(app, call))),
+    get("/v1/who-can", search::WHO_CAN, |app, call| Box::pin(search::who_can(app, call))),
+    get("/v1/what-can", search::WHAT_CAN, |app, call| Box::pin(search::what_can(app, call))),
+    get("/v1/expiring", search::EXPIRING, |app, call| Box::pin(search::expiring(app, call))),
     get("/v1/genesis", &[], |app, call| Box::pin(chain::genesis(app, call))),
     get("/v1/status", &[], |app, call| Box::pin(chain::status(app, call))),
     get("/v1/headers", chain::RUN, |app, call| Box::pin(chain::headers(app, call))),

@@ -285,6 +285,12 @@ impl Ledger {
         self.0.caught_up.load(Ordering::Relaxed)
     }
 
+    /// As if more were known to exist than is here.
+    #[cfg(test)]
+    pub(crate) fn set_behind(&self) {
+        self.0.caught_up.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the node takes records.
     pub fn is_writable(&self) -> bool {
         self.0.writable.load(Ordering::Relaxed)

@@ -9,10 +9,12 @@
 
 mod answers;
 mod changes;
+mod search;
 mod tuple;
 
 pub use answers::*;
 pub use changes::*;
+pub use search::{ExpiringPage, Possession, WhatCanPage, WhoCanPage, check_type, possessions_of, shown};
 pub use tuple::{Tuple, entry_of, question_of, statement_of};
 
 use alloc::string::String;

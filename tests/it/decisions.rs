@@ -94,9 +94,9 @@ struct Character {
 /// The names of one ledger, and what was said with them.
 pub(crate) struct Ledger {
     character: Character,
-    users: Vec<String>,
-    roles: Vec<String>,
-    files: Vec<String>,
+    pub(crate) users: Vec<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) files: Vec<String>,
     subject_patterns: Vec<String>,
     role_patterns: Vec<String>,
     object_patterns: Vec<String>,

@@ -2,6 +2,8 @@
 //!
 //! Runs where the history is (see [`writ_tests::history::folder`]); the conversion is tested everywhere.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use writ_proto::record::Effect;
 use writ_tests::history::{self, Right};
 use writ_tests::http::{Http, escape};
@@ -86,10 +88,37 @@ fn replay(rows: &str, standing: &[Right], gone: &[Right]) {
     assert_rights(node.http(), standing, gone);
     let before = node.http().status();
 
+    assert_holders(node.url(), standing, gone);
     import();
     let after = node.http().status();
     assert_eq!((after.log_size, after.log_root), (before.log_size, before.log_root), "imported again, it adds nothing");
     assert_eq!(node.http().status().pending, 0);
+}
+
+/// `writ who-can` names exactly those who are known to have each right.
+fn assert_holders(url: &str, standing: &[Right], gone: &[Right]) {
+    let mut holders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (sub, obj) in standing {
+        holders.entry(obj).or_default().insert(sub);
+    }
+    for (_, obj) in gone {
+        holders.entry(obj).or_default();
+    }
+    let began = std::time::Instant::now();
+    let all: Vec<_> = holders.iter().collect();
+    // A process for each right: two at a time.
+    std::thread::scope(|scope| {
+        for half in all.chunks(all.len().div_ceil(2)) {
+            scope.spawn(move || {
+                for (obj, subs) in half {
+                    let found = writ(["who-can", "--obj", obj, "--node", url, "--json"]).expect(0).json();
+                    let want = serde_json::json!([subs, []]);
+                    assert_eq!(serde_json::json!([found["results"], found["patterns"]]), want, "{obj}");
+                }
+            });
+        }
+    });
+    println!("{} times `writ who-can` in {:?}", holders.len(), began.elapsed());
 }
 
 fn assert_rights(http: &Http, standing: &[Right], gone: &[Right]) {

@@ -13,6 +13,7 @@ mod lifecycle;
 #[path = "../../proto/tests/it/naive.rs"]
 mod naive;
 mod rot;
+mod searches;
 mod seed_tuple;
 mod story;
 mod tamper;

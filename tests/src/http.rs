@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use ureq::Agent;
-use writ_proto::api::{BatchAnswer, CheckAnswer, EntriesPage, Entry, Problem, Receipt, Status, to_base64};
+use writ_proto::api::{
+    BatchAnswer, CheckAnswer, EntriesPage, Entry, Possession, Problem, Receipt, Status, WhatCanPage, WhoCanPage,
+    to_base64,
+};
 use writ_proto::record::{RecordId, Signed};
 
 /// Speaks to one node. A clone shares the connections.
@@ -132,6 +135,32 @@ impl Http {
     /// The answer to a question; `query` is the part of the URL after `?`.
     pub fn check(&self, query: &str) -> CheckAnswer {
         self.read(&format!("/v1/check?{query}"))
+    }
+
+    /// All subjects and patterns who can, page by page; `query` as for a check.
+    pub fn who_can(&self, query: &str) -> [Vec<String>; 2] {
+        let mut all = [Vec::new(), Vec::new()];
+        let mut cursor = String::new();
+        loop {
+            let WhoCanPage { results, patterns, next, .. } = self.read(&format!("/v1/who-can?{query}{cursor}"));
+            all[0].extend(results);
+            all[1].extend(patterns);
+            let Some(next) = next else { return all };
+            cursor = format!("&cursor={}", escape(&next));
+        }
+    }
+
+    /// All that somebody can do, on objects and on patterns, page by page; `query` as for a check.
+    pub fn what_can(&self, query: &str) -> [Vec<Possession>; 2] {
+        let mut all = [Vec::new(), Vec::new()];
+        let mut cursor = String::new();
+        loop {
+            let WhatCanPage { results, patterns, next, .. } = self.read(&format!("/v1/what-can?{query}{cursor}"));
+            all[0].extend(results);
+            all[1].extend(patterns);
+            let Some(next) = next else { return all };
+            cursor = format!("&cursor={}", escape(&next));
+        }
     }
 
     /// Every access entry of the log, page by page; `filter` starts with `&` or is empty.

@@ -91,7 +91,16 @@ fn nobody_paints_the_terminal() {
     let world = World::new(&["org1"]);
     world.sign("org1", &["grant", "--sub", "a\u{202e}b", "--obj", "f", "--ref", "\u{1b}[2J\u{7}\u{9b}31m"]).expect(0);
     let id = world.node.entries()[0].id.to_string();
-    for arguments in [&["log"][..], &["entry", &id], &["check", "--sub", "a\u{202e}b", "--obj", "f", "--explain"]] {
+    world.sign("org1", &["deny", "--sub", "a", "--obj", "f\u{202e}", "--for", "1h"]).expect(0);
+    world.sign("org1", &["grant", "--sub", "a", "--obj", "f\u{202e}/*"]).expect(0);
+    for arguments in [
+        &["log"][..],
+        &["entry", &id],
+        &["check", "--sub", "a\u{202e}b", "--obj", "f", "--explain"],
+        &["who-can", "--obj", "f"],
+        &["what-can", "--sub", "a"],
+        &["expiring", "--within", "1d"],
+    ] {
         let out = world.ask(arguments).out;
         assert!(!out.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}']), "{arguments:?}: {out:?}");
         assert!(out.contains("\\u{202e}"), "{arguments:?}: {out}");

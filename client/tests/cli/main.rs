@@ -11,5 +11,6 @@ mod library;
 mod misuse;
 mod node;
 mod program;
+mod searches;
 mod snapshots;
 mod statements;

@@ -15,7 +15,7 @@ use writ_proto::api::{
     self, AccessChange, AuthorityAnswer, CheckAnswer, DiffPage, EntriesPage, Entry, Explanation, Happening,
     HeaderAnswer, HeadersPage, HistoryEvent, HistoryPage, Idle, LogPoint, Place, PreviewAnswer, Problem, Receipt,
     RecordStatus, RefusedStatement, RevokedBy, RevokedWith, StatementNote, Status, Tuple, entry_of, from_base64,
-    position_token, question_of, rights_of, to_base64,
+    position_token, possessions_of, question_of, rights_of, shown, to_base64,
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
@@ -31,7 +31,9 @@ use writ_proto::name::{ActionPattern, Pattern, Side};
 use writ_proto::record::{Body, Class, Effect, EnrolledKey, RecordId, Signed, ValidatorKeys};
 use writ_proto::refusal::Refusal;
 use writ_proto::scope::Scope;
-use writ_proto::search::{Budget, Changes, Event, EventKind, History, Proposed, Remark};
+use writ_proto::search::{
+    Budget, Changes, Event, EventKind, History, Proposed, Remark, WhatCan, WhoCan, ending, is_pattern,
+};
 use writ_proto::state::State;
 use writ_proto::time::{Interval, LedgerTime};
 
@@ -55,6 +57,8 @@ pub(crate) struct Faults {
     pub(crate) is_slow: usize,
     /// Receipts prove another log.
     pub(crate) lies: bool,
+    /// Each page of a search is about another moment.
+    pub(crate) drifts: bool,
     /// Every answer is `503 stale`.
     pub(crate) is_stale: bool,
 }
@@ -247,6 +251,9 @@ impl Chain {
             ("GET", "/v1/status") => reply(Ok(json!(self.status()))),
             ("GET", "/v1/authorities") => reply(Ok(json!({ "authorities": self.authorities() }))),
             ("GET", "/v1/check") => reply(self.check(&query).map(|answer| json!(answer))),
+            ("GET", "/v1/who-can") => reply(self.who_can(&query)),
+            ("GET", "/v1/what-can") => reply(self.what_can(&query)),
+            ("GET", "/v1/expiring") => reply(self.expiring(&query)),
             ("GET", "/v1/entries") => reply(Ok(json!(self.page(&query)))),
             ("GET", "/v1/history") => reply(self.history(&query).map(|page| json!(page))),
             ("GET", "/v1/diff") => reply(self.diff(&query).map(|page| json!(page))),
@@ -632,6 +639,105 @@ impl Chain {
             height: preview.before.height,
             more: false,
         })
+    }
+
+    /// The moment that a search is about and where it goes on, from its cursor or its parameters.
+    fn search(&self, query: &HashMap<String, String>) -> Result<(Moment, u32), Problem> {
+        let time = |name: &str| query.get(name).map(|text| text.parse::<LedgerTime>().unwrap());
+        if let Some(cursor) = query.get("cursor") {
+            let numbers: Vec<u64> = cursor.split('-').map(|number| number.parse().unwrap()).collect();
+            let at = LedgerTime::from_millis(numbers[1]).unwrap();
+            return Ok((Moment { interval: Interval::at(at), height: numbers[2] }, numbers[0] as u32));
+        }
+        let tip = self.state.tip();
+        let height = match (query.get("height"), time("as_of")) {
+            (_, Some(as_of)) => self.state.height_at(as_of).unwrap(),
+            (Some(height), None) => height.parse().unwrap(),
+            (None, None) => tip.height,
+        };
+        if height > tip.height {
+            return Err(problem(409, "not_yet", Some("height"), "this node has not reached that height"));
+        }
+        let at = time("at").or(time("as_of")).unwrap_or(writ_client::clock::now().max(tip.time));
+        Ok((Moment { interval: Interval::at(at), height }, 0))
+    }
+
+    /// Fewer at a time than asked for, as a node does that bounds its work.
+    fn budget(query: &HashMap<String, String>) -> Budget {
+        Budget { results: query.get("limit").map_or(2, |limit| limit.parse().unwrap()).min(2), lookups: 30 }
+    }
+
+    fn page_of(&self, moment: &Moment, at: Option<u32>, lists: [Vec<Value>; 2]) -> Value {
+        let [results, patterns] = lists;
+        let hi = moment.interval.hi();
+        // One that answers about another moment from page to page cannot be put together.
+        let told = if self.faults.drifts {
+            writ_client::clock::now().saturating_add_millis(at.unwrap_or(0).into())
+        } else {
+            hi
+        };
+        let next = at.map(|at| format!("{at}-{}-{}", hi.as_millis(), moment.height));
+        json!({ "results": results, "patterns": patterns, "at": told, "height": moment.height,
+            "position": self.position(moment.height), "next": next })
+    }
+
+    fn who_can(&self, query: &HashMap<String, String>) -> Result<Value, Problem> {
+        let question = question_of("x", query.get("act").map(String::as_str), &query["obj"]);
+        let question = question.map_err(|refusal| of_refusal(&refusal))?;
+        let (moment, from) = self.search(query)?;
+        let index = self.state.index();
+        let mut search = WhoCan::new(index, question.obj, question.act, moment, from);
+        let mut found = Vec::new();
+        search.step(index, &|_| Truth::Indeterminate, Self::budget(query), &mut found);
+        let mut lists = [Vec::new(), Vec::new()];
+        for text in found.into_iter().map(|text| index.text(text)) {
+            lists[usize::from(is_pattern(text))].push(json!(shown(text, Side::Subject).unwrap()));
+        }
+        Ok(self.page_of(&moment, search.at(), lists))
+    }
+
+    fn what_can(&self, query: &HashMap<String, String>) -> Result<Value, Problem> {
+        let question = question_of(&query["sub"], None, "x").map_err(|refusal| of_refusal(&refusal))?;
+        let (moment, from) = self.search(query)?;
+        let (index, conditions) = (self.state.index(), |_: &str| Truth::Indeterminate);
+        let type_ = query.get("type").map(String::as_str);
+        let mut search = WhatCan::new(index, question.sub, type_, moment, &conditions, from);
+        let mut found = Vec::new();
+        search.step(index, &conditions, Self::budget(query), &mut found);
+        let mut lists = [Vec::new(), Vec::new()];
+        for found in &found {
+            let text = index.text(found.obj);
+            let rows = possessions_of(&shown(text, Side::Object).unwrap(), &found.rights);
+            lists[usize::from(is_pattern(text))].extend(rows.into_iter().map(|row| json!(row)));
+        }
+        Ok(self.page_of(&moment, search.at(), lists))
+    }
+
+    fn expiring(&self, query: &HashMap<String, String>) -> Result<Value, Problem> {
+        let (tip, now) = (self.state.tip(), writ_client::clock::now());
+        let (from, until) = match query.get("cursor") {
+            Some(cursor) => {
+                let numbers: Vec<u64> = cursor.split('-').map(|number| number.parse().unwrap()).collect();
+                let [end, until] = [numbers[0], numbers[2]].map(|millis| LedgerTime::from_millis(millis).unwrap());
+                ((end, numbers[1] as u32), until)
+            }
+            None => {
+                let within = query.get("within_ms").map(|within| now.saturating_add_millis(within.parse().unwrap()));
+                let until = within.unwrap_or_else(|| query["until"].parse().unwrap());
+                ((now.max(tip.time).saturating_add_millis(1), 0), until)
+            }
+        };
+        let index = self.state.index();
+        let mut ending = ending(index, from, until);
+        let entry = |(_, ordinal)| {
+            let entry = index.entry(ordinal);
+            self.entry(entry.index, entry.height)
+        };
+        let entries: Vec<Entry> = ending.by_ref().take(2).filter_map(entry).collect();
+        let next = ending.next().map(|(end, ordinal)| format!("{}-{ordinal}-{}", end.as_millis(), until.as_millis()));
+        Ok(
+            json!({ "entries": entries, "until": until, "height": tip.height, "position": self.position(tip.height), "next": next }),
+        )
     }
 
     fn headers(&self, query: &HashMap<String, String>) -> HeadersPage {

@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::json::answer;
 use super::query::Query;
 use super::receipt::{Standing, entry_at, record_at, standing_of};
-use super::{Answer, App, Call};
+use super::{Answer, App, Call, cursor};
 use crate::ledger::Ledger;
 
 /// Parameters of [`list`].
@@ -92,7 +92,7 @@ impl Filter {
         let from_index = query.number("from_index", 0, u64::MAX)?;
         let to_index = query.number("to_index", 0, u64::MAX)?;
         let limit = query.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT);
-        let cursor = query.take("cursor");
+        let next = query.take("cursor");
         if let (Some(from), Some(to)) = (from_index, to_index)
             && from > to
         {
@@ -101,7 +101,6 @@ impl Filter {
 
         let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
         let number = |part: Option<u64>| part.map_or_else(String::new, |part| part.to_string());
-        // A zero byte stands in none of the parts, so equal marks mean equal filters.
         let parts = [
             chain.to_string(),
             text(sub.as_ref().map(Pattern::as_str)),
@@ -114,17 +113,17 @@ impl Filter {
             number(to_index),
             rejected_too.to_string(),
         ];
-        let mark = hex::encode(&Digest::of(&[parts.join("\0").as_bytes()]).0[..6]);
-        let from = match cursor {
+        let mark = cursor::mark(&parts.each_ref().map(String::as_str));
+        let from = match next {
             None => from_index.unwrap_or(0),
-            Some(cursor) => read_cursor(&cursor, &mark)?,
+            Some(next) => cursor::read::<1>(&next, &mark)?[0],
         };
         let (to, limit) = (to_index.unwrap_or(u64::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(Self { sub, obj, act, access, authority, height, rejected_too, from, to, limit, mark })
     }
 
     fn cursor(&self, next: u64) -> String {
-        format!("{next}-{}", self.mark)
+        cursor::write(&[next], &self.mark)
     }
 
     /// Whether a record's own words fit; its place is looked at elsewhere.
@@ -134,21 +133,6 @@ impl Filter {
             && self.act.as_ref().is_none_or(|act| *act == access.act)
             && self.access.is_none_or(|effect| effect == access.effect)
             && self.authority.as_ref().is_none_or(|own| own == authority)
-    }
-}
-
-fn read_cursor(cursor: &str, mark: &str) -> Result<u64, ApiError> {
-    let parts = cursor.split_once('-').and_then(|(next, own)| {
-        let plain = !next.is_empty() && next.bytes().all(|byte| byte.is_ascii_digit());
-        Some((plain.then(|| next.parse().ok())??, own))
-    });
-    match parts {
-        Some((next, own)) if own == mark => Ok(next),
-        Some(_) => Err(ApiError::bad("cursor", "the cursor is of other filters or of another chain")),
-        None => Err(ApiError::bad(
-            "cursor",
-            format!("`{}` is no cursor, expected the `next` of a page", Excerpt::of(cursor)),
-        )),
     }
 }
 

@@ -60,6 +60,12 @@ impl When {
         }
     }
 
+    /// What is asked for in words that differ where the moment may: for the mark of a cursor.
+    pub(super) fn words(&self) -> [String; 3] {
+        let time = |time: Option<LedgerTime>| time.map_or_else(String::new, |time| time.to_string());
+        [time(self.at), self.height.map_or_else(String::new, |height| height.to_string()), time(self.as_of)]
+    }
+
     /// The moment, on `state` as it is: the caller answers under the same hold of its lock, or carries the
     /// moment on.
     pub(super) fn moment(&self, ledger: &Ledger, state: &State) -> Result<Moment, ApiError> {
@@ -83,13 +89,20 @@ impl When {
                 (interval, height)
             }
         };
-        if let Some(token) = &self.at_least
-            && token.height > height
-        {
-            let detail = format!("knowledge of height {} at least is asked for, and of {height} at most", token.height);
-            return Err(ApiError::bad("at_least", detail));
+        self.fixed(Moment { interval, height })
+    }
+
+    /// The moment that an earlier page has fixed, if it is late enough.
+    pub(super) fn fixed(&self, moment: Moment) -> Result<Moment, ApiError> {
+        match &self.at_least {
+            Some(token) if token.height > moment.height => {
+                let Moment { height, .. } = moment;
+                let detail =
+                    format!("knowledge of height {} at least is asked for, and of {height} at most", token.height);
+                Err(ApiError::bad("at_least", detail))
+            }
+            _ => Ok(moment),
         }
-        Ok(Moment { interval, height })
     }
 }
 
@@ -144,7 +157,7 @@ pub(super) fn caught_up(ledger: &Ledger) -> Result<(), ApiError> {
     }
 }
 
-/// A height that is asked for and not reached.
+/// A height that is not reached.
 pub(super) fn not_yet(field: &'static str, asked: u64, tip: u64) -> ApiError {
     ApiError::of("not_yet", field, format!("height {asked} is asked for, this node has reached {tip}"))
 }

@@ -10,5 +10,6 @@ mod garbage;
 mod openapi;
 mod records;
 mod refusals;
+mod search;
 mod serve;
 mod world;

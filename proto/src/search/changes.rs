@@ -101,7 +101,7 @@ impl Changes {
             }
         }
         self.scanned = until;
-        (until == all).then(|| Candidates::behind(index, self.differing.keys().copied()))
+        (until == all).then(|| Candidates::behind(index, self.differing.keys().copied().map(Some)))
     }
 
     /// Compares what `sub` may do, with the objects from `from` on; gives the object to go on with, if there

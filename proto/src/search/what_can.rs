@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::candidates::{Candidates, Next};
 use super::{Budget, Conditions, is_named_object};
 use crate::decision::{Moment, Party, Reach, Reader, Rights};
-use crate::index::{Index, TextId};
+use crate::index::{Index, Pair, TextId};
 use crate::name::Name;
 
 /// An object, or a pattern of objects, and what the subject may do to it.
@@ -33,7 +33,7 @@ impl WhatCan {
     /// Begins a search for what `sub` can do at `moment`, to objects of type `type_` only if it is given,
     /// with the text `from`: 0, or where an earlier search of the same question and moment ended.
     ///
-    /// Costs a step for each object that the subject or one of its roles has a grant on, to some 65,000.
+    /// Costs a step for each object that the subject or one of its roles has an entry on, to some 65,000.
     pub fn new(
         index: &Index,
         sub: Name,
@@ -45,8 +45,9 @@ impl WhatCan {
         let mut reader = Reader::new(index, &moment, conditions);
         let subject = Party::of_name(&mut reader, &sub);
         let reach = Reach::of(&mut reader, &subject);
-        let granted = |sub: TextId| index.pairs_of_sub(sub).filter(|pair| pair.grants(true).next().is_some());
-        let candidates = Candidates::of(index, reach.bearers().flat_map(granted).map(|pair| pair.obj));
+        let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.obj);
+        let pairs = reach.bearers().flat_map(|sub| index.pairs_of_sub(sub));
+        let candidates = Candidates::of(index, pairs.map(granted));
         let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
         let type_ = type_.map(|type_| [type_, ":"].concat());
         Self { sub, type_, moment, candidates, at: Some(from), end }

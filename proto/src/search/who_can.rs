@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::candidates::{Candidates, Next};
 use super::{Budget, Conditions, is_named_subject, is_pattern};
 use crate::decision::{Moment, Party, Reach, Reader};
-use crate::index::{Index, TextId};
+use crate::index::{Index, Pair, TextId};
 use crate::name::{Action, Name};
 
 /// A search for subjects. See the module's doc.
@@ -23,12 +23,13 @@ impl WhoCan {
     /// Begins a search for those who can do `act` (`None`: every action) to `obj` at `moment`, with the text
     /// `from`: 0, or where an earlier search of the same question and moment ended.
     ///
-    /// Costs a step for each subject behind a grant on the object, to some 65,000 of them.
+    /// Costs a step for each subject of an entry on the object, and for each member behind it, to some 65,000.
     pub fn new(index: &Index, obj: Name, act: Option<Action>, moment: Moment, from: TextId) -> Self {
         let mut objects = Vec::new();
         index.covering(obj.as_str(), |text| objects.push(text));
-        let granted = |obj: TextId| index.pairs_of_obj(obj).filter(|pair| pair.grants(true).next().is_some());
-        let candidates = Candidates::behind(index, objects.into_iter().flat_map(granted).map(|pair| pair.sub));
+        let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.sub);
+        let pairs = objects.into_iter().flat_map(|obj| index.pairs_of_obj(obj));
+        let candidates = Candidates::behind(index, pairs.map(granted));
         let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
         Self { obj, act, moment, candidates, at: Some(from), end }
     }

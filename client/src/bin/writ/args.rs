@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use writ_client::search;
 use writ_proto::hash::Digest;
 use writ_proto::record::AuthorityName;
+use writ_proto::time::LedgerTime;
 
 use crate::command;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::output::beside;
 
 /// Where a node listens that was started without further ado.
 pub(crate) const DEFAULT_NODE: &str = "http://127.0.0.1:7001";
@@ -73,6 +78,47 @@ pub(crate) struct About {
     /// The action; without it, every action
     #[arg(long, value_name = "ACTION")]
     pub(crate) act: Option<String>,
+}
+
+/// When: of a search.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Moment {
+    /// At this instant, by today's log
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    at: Option<String>,
+    /// With the knowledge of this height
+    #[arg(long, value_name = "HEIGHT")]
+    height: Option<u64>,
+    /// As it was: at this instant, with the knowledge of then
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["at", "height"], allow_hyphen_values = true)]
+    as_of: Option<String>,
+    /// Not before this position: the `position` of a receipt or an answer
+    #[arg(long, value_name = "TOKEN")]
+    at_least: Option<String>,
+}
+
+impl Moment {
+    /// What it means now.
+    pub(crate) fn read(&self, context: &Context) -> Result<search::Moment, Failure> {
+        let time =
+            |option: &str, text: &Option<String>| text.as_deref().map(|text| context.time(option, text)).transpose();
+        Ok(search::Moment {
+            at: time("at", &self.at)?,
+            height: self.height,
+            as_of: time("as-of", &self.as_of)?,
+            at_least: self.at_least.clone(),
+        })
+    }
+
+    /// Says which moment was answered for.
+    pub(crate) fn say(&self, context: &Context, at: LedgerTime, height: u64) {
+        let when = if self.at.is_none() && self.as_of.is_none() {
+            format!("about now, {at}")
+        } else {
+            format!("about {}", beside(at, context.now()))
+        };
+        context.say("asked:", &format!("{when}, with the knowledge of height {height}"));
+    }
 }
 
 /// The commands below `key`.

@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod dry_run;
 mod entry;
+mod expiring;
 mod export;
 mod find;
 mod history;
@@ -16,6 +17,8 @@ mod revoke;
 mod state;
 mod status;
 mod submit;
+mod what_can;
+mod who_can;
 
 use clap::Subcommand;
 use writ_proto::record::Effect;
@@ -38,6 +41,12 @@ pub(crate) enum Command {
     Revoke(revoke::Options),
     /// Ask: may this subject do this to this object?
     Check(check::Options),
+    /// List everybody who can do this to this object
+    WhoCan(who_can::Options),
+    /// List everything that this subject can do
+    WhatCan(what_can::Options),
+    /// List the entries that end by themselves, soonest first
+    Expiring(expiring::Options),
     /// Tell the story of a subject and an object: every entry, revocation and change of the answer
     #[command(after_help = history::AFTER_HELP)]
     History(history::Options),
@@ -70,6 +79,9 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Check(options) => check::run(&options, context),
         Command::History(options) => history::run(&options, context),
         Command::Diff(options) => diff::run(&options, context),
+        Command::WhoCan(options) => who_can::run(&options, context),
+        Command::WhatCan(options) => what_can::run(&options, context),
+        Command::Expiring(options) => expiring::run(&options, context),
         Command::Entry(options) => entry::run(&options, context),
         Command::Log(options) => log::run(&options, context),
         Command::Import(options) => import::run(&options, context),

@@ -200,7 +200,7 @@ async fn what_the_disk_lost_is_our_fault_and_never_granted() {
     let world = World::new();
     world.append(&[&world.grant("alice", "read", "file:x")]);
     world.disk.change(|tables| tables.retain(|(table, _), _| format!("{table:?}") != "Leaves"));
-    let reply = world.get("/v1/check?sub=alice&act=read&obj=file:x").await;
+    let reply = world.get("/v1/check?sub=alice&act=read&obj=file:x&explain=true").await;
     assert_eq!(reply.problem(), (500, "internal".into(), None));
     assert!(!reply.text().contains("granted") && !reply.text().contains("leaf"), "{}", reply.text());
 }
