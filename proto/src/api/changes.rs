@@ -138,6 +138,7 @@ pub struct PreviewAsked {
 /// A statement that is not made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "most of a list are entries")]
 pub enum Proposal {
     /// The end of an entry of the log.
     Revoke {

@@ -205,8 +205,8 @@ impl Preview {
                     ActionPattern::Any => rights.every,
                     ActionPattern::Exact(action) => rights.grants(action.as_str()),
                 };
-                let is_wide = access.act.as_exact().is_none();
-                if granted(&before) && granted(&after) && !(is_wide && !after.without(&before).is_none()) {
+                let adds_nothing = access.act.as_exact().is_some() || after.without(&before).is_none();
+                if granted(&before) && granted(&after) && adds_nothing {
                     return Some(Remark::Covered);
                 }
                 let is_of_the_log = |(index, _): &(u64, RecordId)| *index < self.log_size;

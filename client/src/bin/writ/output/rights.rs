@@ -24,15 +24,14 @@ pub(crate) fn changes(changes: &[AccessChange], words: [&str; 2], style: Style) 
     }
     let mut table = Table::headed(&["change", "sub", "obj", "action"]);
     for change in changes {
-        let kinds: [(_, _, fn(Style, &str) -> String); 2] =
-            [(words[0], &change.gained, Style::green), (words[1], &change.lost, Style::red)];
-        for (word, what, paint) in kinds {
+        let mut row = |word: &str, what: &[Right], paint: fn(Style, &str) -> String| {
             if !what.is_empty() {
-                let names = [&change.sub, &change.obj].map(|name| Cell::of(clean(name)));
-                let [sub, obj] = names;
+                let [sub, obj] = [&change.sub, &change.obj].map(|name| Cell::of(clean(name)));
                 table.row(vec![Cell::of(word).painted(paint), sub, obj, Cell::of(rights(what))]);
             }
-        }
+        };
+        row(words[0], &change.gained, Style::green);
+        row(words[1], &change.lost, Style::red);
     }
     table.take(style)
 }
