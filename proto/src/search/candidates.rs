@@ -4,75 +4,81 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{is_pattern, is_role};
-use crate::index::{Index, TextId};
+use crate::index::{Index, Pair, TextId};
 use crate::name::{Action, covers_text};
 use crate::record::may_cover_role;
 
-/// Beyond so many texts a search looks at all of them instead: to list them costs more than it saves.
+/// Beyond so many look-ups a search looks at all texts instead, in steps: to list them would hold everybody up.
 const LISTED_MAX: usize = 65_536;
 
-/// Texts, with all that the patterns among them cover.
+/// Texts by list and by pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Candidates {
     /// `None`: all texts.
     listed: Option<BTreeSet<TextId>>,
-    /// Whether there are patterns among them, which bring in everything below them.
-    has_patterns: bool,
+    /// Whether one of them is a pattern.
+    with_patterns: bool,
 }
 
 impl Candidates {
-    /// These texts and, where one is a pattern, all that it covers.
-    pub(super) fn of(index: &Index, texts: impl IntoIterator<Item = TextId>) -> Self {
+    const ALL: Self = Self { listed: None, with_patterns: false };
+
+    /// These texts and, where one is a pattern, all that it covers. What is none was looked at in vain; it counts too,
+    /// so that to list is bounded.
+    pub(super) fn of(index: &Index, texts: impl IntoIterator<Item = Option<TextId>>) -> Self {
         let mut listed = BTreeSet::new();
-        for text in texts {
-            listed.insert(text);
-            if listed.len() > LISTED_MAX {
-                return Self { listed: None, has_patterns: true };
+        for (looked, text) in texts.into_iter().enumerate() {
+            if looked == LISTED_MAX {
+                return Self::ALL;
             }
+            listed.extend(text);
         }
-        let has_patterns = listed.iter().any(|text| is_pattern(index.text(*text)));
-        Self { listed: Some(listed), has_patterns }
+        let with_patterns = listed.iter().any(|text| is_pattern(index.text(*text)));
+        Self { listed: Some(listed), with_patterns }
     }
 
     /// These subjects, and all that ever were members of them, or of roles below them, over any membership:
-    /// whoever can reach one of them.
-    pub(super) fn behind(index: &Index, subjects: impl IntoIterator<Item = TextId>) -> Self {
+    /// whoever can reach one of them. What is none counts as in [`Candidates::of`].
+    pub(super) fn behind(index: &Index, subjects: impl IntoIterator<Item = Option<TextId>>) -> Self {
         let member = index.text_id(Action::MEMBER);
-        let all = Self { listed: None, has_patterns: true };
-        let mut open: Vec<TextId> = Vec::new();
         let mut reached: BTreeSet<TextId> = BTreeSet::new();
-        for text in subjects {
-            if reached.insert(text) {
-                open.push(text);
-            }
-            if reached.len() > LISTED_MAX {
-                return all;
-            }
+        let (mut open, mut looked) = (Vec::new(), 0);
+        let mut look = |open: &mut Vec<TextId>, found: &mut dyn Iterator<Item = Option<TextId>>| {
+            let before = looked;
+            found.take(LISTED_MAX - before).for_each(|text| {
+                looked += 1;
+                open.extend(text);
+            });
+            looked < LISTED_MAX
+        };
+        if !look(&mut open, &mut subjects.into_iter()) {
+            return Self::ALL;
         }
         while let Some(text) = open.pop() {
+            if !reached.insert(text) {
+                continue;
+            }
             let name = index.text(text);
-            if is_pattern(name) {
-                if may_cover_role(name) {
-                    let covered = index.roles().filter(|role| covers_text(name, index.text(*role)));
-                    open.extend(covered.filter(|role| reached.insert(*role)));
-                }
+            let within = if is_pattern(name) {
+                let below = |role: TextId| covers_text(name, index.text(role)).then_some(role);
+                !may_cover_role(name) || look(&mut open, &mut index.roles().map(below))
             } else if is_role(name) {
                 let confers = |ordinal| Some(index.slot(ordinal).act) == member;
-                let members = index.pairs_of_obj(text).filter(|pair| pair.grants(true).any(confers));
-                // One more than fit, so that it shows below that they do not.
-                let new = members.map(|pair| pair.sub).filter(|sub| reached.insert(*sub)).take(LISTED_MAX + 1);
-                open.extend(new);
-            }
-            if reached.len() > LISTED_MAX {
-                return all;
+                let of = |pair: &Pair| pair.grants(true).any(confers).then_some(pair.sub);
+                look(&mut open, &mut index.pairs_of_obj(text).map(of))
+            } else {
+                true
+            };
+            if !within {
+                return Self::ALL;
             }
         }
-        Self::of(index, reached)
+        Self::of(index, reached.into_iter().map(Some))
     }
 
     /// The first candidate from `from` on and before `end`; counts what it looked at in `looked`.
     pub(super) fn next(&self, index: &Index, from: TextId, end: TextId, looked: &mut u32, most: u32) -> Next {
-        if let (Some(listed), true) = (&self.listed, !self.has_patterns) {
+        if let (Some(listed), false) = (&self.listed, self.with_patterns) {
             return listed.range(from..).next().copied().filter(|text| *text < end).map_or(Next::None, Next::Some);
         }
         for text in from..end {
@@ -80,17 +86,18 @@ impl Candidates {
                 return Next::Later(text);
             }
             *looked += 1;
-            if self.contains(index, text) {
+            if self.contains(index, text, looked) {
                 return Next::Some(text);
             }
         }
         Next::None
     }
 
-    fn contains(&self, index: &Index, text: TextId) -> bool {
+    /// Costs what it is to find the patterns above a text, however many are listed.
+    fn contains(&self, index: &Index, text: TextId, looked: &mut u32) -> bool {
         let Some(listed) = &self.listed else { return true };
         let mut is_below = false;
-        index.covering(index.text(text), |pattern| is_below |= listed.contains(&pattern));
+        *looked += index.covering(index.text(text), |above| is_below |= listed.contains(&above));
         is_below
     }
 }
