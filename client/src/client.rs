@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use writ_proto::api::{
     AuthorityAnswer, Batch, BatchAnswer, BatchResult, BriefAnswer, BriefResult, CheckAnswer, ConsistencyAnswer,
     EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, Receipt, Status, to_base64,
@@ -293,6 +293,18 @@ impl Client {
         let answer = self.transport.call(&Call::get(path))?;
         let read = read_json(&answer.node, &answer.body, what)?;
         Ok((answer.node, read))
+    }
+
+    /// What a node answers to a body of JSON.
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        what: &'static str,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).expect("texts and numbers are JSON");
+        let answer = self.transport.call(&Call::post(path, &body, "application/json"))?;
+        read_json(&answer.node, &answer.body, what)
     }
 
     fn get_text(&self, path: String, what: &'static str) -> Result<String, ClientError> {

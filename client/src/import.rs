@@ -23,9 +23,11 @@
 //! | [`plan`] | from rows, journal and what was found to the records to send: pure |
 //! | [`journal`] | what a file's rows were resolved to, torn tails and all |
 //! | [`run`] | the loop that sends batches and counts |
+//! | [`preview`] | the same plan, told by a node instead of sent |
 
 pub mod journal;
 pub mod plan;
+pub mod preview;
 pub mod rows;
 pub mod run;
 

@@ -18,6 +18,7 @@
 //! | [`when`] | times as people write them: `tomorrow`, `+8h` |
 //! | [`keys`] | issuer keys on disk |
 //! | [`client`] | the nodes of one chain, asked as if they were one |
+//! | [`changes`] | what was, what changed, what would change |
 //! | [`search`] | complete answers about many names: who can, what can, what ends |
 //! | [`verify`] | proofs of what a node answers, checked here |
 //! | [`author`] | a key, its authority and its chain: makes signed records |
@@ -32,6 +33,7 @@
 pub mod append;
 pub mod audit;
 pub mod author;
+pub mod changes;
 pub mod client;
 pub mod clock;
 pub mod error;

@@ -13,14 +13,17 @@
 
 mod body;
 mod chain;
+mod changes;
 mod check;
 mod cursor;
 mod entries;
 mod error;
 mod health;
+mod history;
 mod json;
 mod moment;
 mod pace;
+mod preview;
 mod proofs;
 mod query;
 mod receipt;
@@ -92,6 +95,8 @@ struct Shared {
     /// Who computes for long, beside the threads that serve connections.
     turns: Semaphore,
     waiting_questions: Semaphore,
+    /// Who copies the index.
+    previews: Semaphore,
 }
 
 /// A request on its way through an endpoint.
@@ -129,6 +134,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/records/{id}", &[], |app, call| Box::pin(records::show(app, call))),
     get("/v1/entries", entries::PARAMETERS, |app, call| Box::pin(entries::list(app, call))),
     get("/v1/check", check::PARAMETERS, |app, call| Box::pin(check::check(app, call))),
+    get("/v1/history", history::PARAMETERS, |app, call| Box::pin(history::history(app, call))),
+    get("/v1/diff", changes::DIFF, |app, call| Box::pin(changes::diff(app, call))),
+    post("/v1/preview", &[], |app, call| Box::pin(preview::preview(app, call))),
     get("/v1/who-can", search::WHO_CAN, |app, call| Box::pin(search::who_can(app, call))),
     get("/v1/what-can", search::WHAT_CAN, |app, call| Box::pin(search::what_can(app, call))),
     get("/v1/expiring", search::EXPIRING, |app, call| Box::pin(search::expiring(app, call))),
@@ -181,6 +189,7 @@ impl Api {
             answers: Room::new(ANSWERS_BYTES_MAX),
             turns: Semaphore::new(turns),
             waiting_questions: Semaphore::new(WAITING_QUESTIONS_MAX),
+            previews: Semaphore::new(1),
         }));
         let mut router = Router::new();
         for endpoint in ENDPOINTS {

@@ -8,10 +8,12 @@
 //! form, and decoded on the way back. This module is the only place with a Unicode table.
 
 mod answers;
+mod changes;
 mod search;
 mod tuple;
 
 pub use answers::*;
+pub use changes::*;
 pub use search::{ExpiringPage, Possession, WhatCanPage, WhoCanPage, check_type, possessions_of, shown};
 pub use tuple::{Tuple, entry_of, question_of, statement_of};
 

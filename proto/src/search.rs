@@ -31,7 +31,7 @@ use crate::name::ROLE_TYPE;
 pub use changes::{Change, Changes};
 pub use ending::ending;
 pub use history::{Event, EventKind, History};
-pub use preview::Proposed;
+pub use preview::{Preview, Proposed, Remark};
 pub use what_can::{Possession, WhatCan};
 pub use who_can::WhoCan;
 

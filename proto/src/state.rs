@@ -37,6 +37,7 @@ use crate::record::{Body, RecordId, Signed, ValidatorKeys, Verified};
 use crate::refusal::{Code, Refusal};
 use crate::time::LedgerTime;
 use execution::{Execution, Judgement};
+pub(crate) use execution::{not_ones_own, too_many_grants, too_many_memberships};
 
 /// The last block, as the next one needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -147,18 +147,10 @@ impl Journal {
         })?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io_error("read"))?;
-        let Content { head, rows, good } = read(&bytes, path)?;
+        let content = read(&bytes, path)?;
+        content.check_head(path, chain, authority)?;
+        let Content { head, rows, good } = content;
         let mut journal = Self { path: path.into(), file, rows };
-        match head {
-            Some((found, _)) if found != *chain => {
-                return Err(JournalError::OtherChain { path: path.into(), found, expected: *chain });
-            }
-            Some((_, found)) if found != *authority => {
-                let expected = authority.clone();
-                return Err(JournalError::OtherAuthority { path: path.into(), found, expected });
-            }
-            _ => {}
-        }
         journal.file.set_len(good as u64).map_err(io_error("cut"))?;
         journal.file.seek(SeekFrom::End(0)).map_err(io_error("read"))?;
         if head.is_none() {
@@ -167,6 +159,28 @@ impl Journal {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync the folder of"))?;
         }
         Ok(journal)
+    }
+
+    /// The rows of the journal at `path`, without making or mending it; none if there is no journal.
+    ///
+    /// # Errors
+    /// As for [`Journal::open`].
+    pub fn peek(path: &Path, chain: &Digest, authority: &AuthorityName) -> Result<Vec<Kept>, JournalError> {
+        let io_error = |doing| move |source| JournalError::Io { doing, path: path.into(), source };
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error("open")(error)),
+        };
+        flock(&file, FlockOperation::NonBlockingLockShared).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => JournalError::Busy { path: path.into() },
+            error => io_error("lock")(error.into()),
+        })?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io_error("read"))?;
+        let content = read(&bytes, path)?;
+        content.check_head(path, chain, authority)?;
+        Ok(content.rows)
     }
 
     /// The rows that were resolved before, in file order.
@@ -258,6 +272,19 @@ fn parse(raw: &[u8]) -> Option<Line> {
 }
 
 impl Content {
+    fn check_head(&self, path: &Path, chain: &Digest, authority: &AuthorityName) -> Result<(), JournalError> {
+        match &self.head {
+            Some((found, _)) if found != chain => {
+                Err(JournalError::OtherChain { path: path.into(), found: *found, expected: *chain })
+            }
+            Some((_, found)) if found != authority => {
+                let (found, expected) = (found.clone(), authority.clone());
+                Err(JournalError::OtherAuthority { path: path.into(), found, expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn apply(&mut self, line: Line) -> Option<()> {
         match line {
             Line::Head { version, chain, authority } => {

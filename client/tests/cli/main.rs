@@ -4,6 +4,7 @@
 
 mod answers;
 mod audits;
+mod changes;
 mod imports;
 mod keys;
 mod library;

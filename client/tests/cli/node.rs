@@ -12,9 +12,10 @@ use std::thread;
 
 use serde_json::{Value, json};
 use writ_proto::api::{
-    self, AuthorityAnswer, BlockProof, BriefAnswer, BriefResult, CheckAnswer, EntriesPage, Entry, Explanation,
-    HeaderAnswer, HeadersPage, Place, Problem, Receipt, RecordStatus, RevokedBy, Status, entry_of, from_base64,
-    position_token, possessions_of, question_of, shown, to_base64,
+    self, AccessChange, AuthorityAnswer, BlockProof, BriefAnswer, BriefResult, CheckAnswer, DiffPage, EntriesPage,
+    Entry, Explanation, Happening, HeaderAnswer, HeadersPage, HistoryEvent, HistoryPage, Idle, LogPoint, Place,
+    PreviewAnswer, Problem, Receipt, RecordStatus, RefusedStatement, RevokedBy, RevokedWith, StatementNote, Status,
+    Tuple, entry_of, from_base64, position_token, possessions_of, question_of, rights_of, shown, to_base64,
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
@@ -23,13 +24,16 @@ use writ_proto::decision::{Moment, Truth, explain};
 use writ_proto::export::Frame;
 use writ_proto::genesis::{Genesis, Parameters, RootAuthority};
 use writ_proto::hash::{Digest, Domain};
+use writ_proto::index::Index;
 use writ_proto::key::SecretKey;
 use writ_proto::merkle::{self, MemoryTree};
 use writ_proto::name::{ActionPattern, Pattern, Side};
 use writ_proto::record::{Body, Class, Effect, EnrolledKey, RecordId, Signed, ValidatorKeys};
 use writ_proto::refusal::Refusal;
 use writ_proto::scope::Scope;
-use writ_proto::search::{Budget, WhatCan, WhoCan, ending, is_pattern};
+use writ_proto::search::{
+    Budget, Changes, Event, EventKind, History, Proposed, Remark, WhatCan, WhoCan, ending, is_pattern,
+};
 use writ_proto::state::State;
 use writ_proto::time::{Interval, LedgerTime};
 
@@ -262,6 +266,9 @@ impl Chain {
             ("GET", "/v1/what-can") => reply(self.what_can(&query)),
             ("GET", "/v1/expiring") => reply(self.expiring(&query)),
             ("GET", "/v1/entries") => reply(Ok(json!(self.page(&query)))),
+            ("GET", "/v1/history") => reply(self.history(&query).map(|page| json!(page))),
+            ("GET", "/v1/diff") => reply(self.diff(&query).map(|page| json!(page))),
+            ("POST", "/v1/preview") => reply(self.preview(body).map(|answer| json!(answer))),
             ("GET", "/v1/headers") => reply(Ok(json!(self.headers(&query)))),
             ("GET", "/v1/blocks") => Ok((200, "application/octet-stream", self.blocks(&query))),
             ("GET", "/v1/proofs/consistency") => reply(Ok(self.consistency(&query))),
@@ -570,6 +577,126 @@ impl Chain {
         })
     }
 
+    /// Two events on a page: more than one page is what tests need.
+    fn history(&self, query: &HashMap<String, String>) -> Result<HistoryPage, Problem> {
+        let question = question_of(&query["sub"], None, &query["obj"]).map_err(|refusal| of_refusal(&refusal))?;
+        let (index, height) = (self.state.index(), self.state.tip().height);
+        let at = writ_client::clock::now().max(self.state.tip().time);
+        let mut history = History::new(index, question.sub, question.obj, height, at, (LedgerTime::EPOCH, 0));
+        let mut events = Vec::new();
+        while history.at().is_some() {
+            history.step(index, &|_| Truth::Indeterminate, WHOLE, &mut events);
+        }
+        let from: usize = query.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
+        let next = (events.len() > from + 2).then(|| (from + 2).to_string());
+        let events = events.into_iter().skip(from).take(2).map(|event| self.happening(event)).collect();
+        Ok(HistoryPage { events, at, height, next })
+    }
+
+    fn happening(&self, event: Event) -> HistoryEvent {
+        let (kind, ordinal) = match event.kind {
+            EventKind::Answer(rights) => {
+                let (event, rights) = ((event.at, event.height), Some(rights_of(&rights)));
+                let (at, height) = event;
+                return HistoryEvent { at, height, event: Happening::Answer, entry: None, by: None, rights };
+            }
+            EventKind::Added(ordinal) => (Happening::Added, ordinal),
+            EventKind::Began(ordinal) => (Happening::Began, ordinal),
+            EventKind::Ended(ordinal) => (Happening::Ended, ordinal),
+            EventKind::Revoked(ordinal) => (Happening::Revoked, ordinal),
+        };
+        let entry = self.state.index().entry(ordinal);
+        let by = entry.revoked.filter(|_| kind == Happening::Revoked).map(|revoked| {
+            let signed = Signed::decode(self.bytes[&revoked.by].clone()).unwrap();
+            RevokedWith { id: signed.id(), issuing_auth: signed.statement().authority.clone() }
+        });
+        let entry = self.entry(entry.index, entry.height);
+        HistoryEvent { at: event.at, height: event.height, event: kind, entry, by, rights: None }
+    }
+
+    /// One change on a page.
+    fn diff(&self, query: &HashMap<String, String>) -> Result<DiffPage, Problem> {
+        let tip = self.state.tip();
+        let point = |text: Option<&String>| {
+            let (height, at) = match text.map(|text| (text.parse::<u64>(), text)) {
+                None => (tip.height, tip.time),
+                Some((Ok(height), _)) if height > tip.height => {
+                    return Err(problem(409, "not_yet", Some("to"), "this node has not reached that height"));
+                }
+                Some((Ok(height), _)) => (height, self.state.time_of(height).unwrap()),
+                Some((Err(_), text)) => {
+                    let at: LedgerTime = text.parse().unwrap();
+                    let height = self.state.height_at(at);
+                    (height.ok_or_else(|| problem(400, "bad_request", Some("from"), "before the chain began"))?, at)
+                }
+            };
+            Ok(LogPoint { height, at })
+        };
+        let (from, to) = (point(query.get("from"))?, point(query.get("to"))?);
+        let moment = |point: LogPoint| Moment { interval: Interval::at(point.at), height: point.height };
+        let mut search = Changes::new(self.state.index(), moment(from), moment(to), (0, 0));
+        let changes = changes_of(self.state.index(), &mut search);
+        let skip: usize = query.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
+        let next = (changes.len() > skip + 1).then(|| (skip + 1).to_string());
+        Ok(DiffPage { changes: changes.into_iter().skip(skip).take(1).collect(), from, to, next })
+    }
+
+    fn preview(&self, body: &[u8]) -> Result<PreviewAnswer, Problem> {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let name = body["issuingAuth"].as_str().unwrap().parse().unwrap();
+        let (authority, _) = self.state.authorities().by_name(&name).unwrap();
+        let mut refused = Vec::new();
+        let mut proposed = Vec::new();
+        for (at, statement) in body["statements"].as_array().unwrap().iter().enumerate() {
+            let settled = |member: &str| self.state.settled(&statement[member].as_str()?.parse().unwrap());
+            proposed.push(if let Some(place) = statement["withdraw"].as_u64() {
+                Proposed::Withdraw(place as usize)
+            } else if statement["revoke"].is_string() {
+                settled("revoke").and_then(|settled| settled.entry).map_or_else(
+                    || {
+                        let (code, field) = ("not_found".into(), Some("revoke".into()));
+                        let detail = "no record is in the log".into();
+                        refused.push(RefusedStatement { statement: at, code, field, detail });
+                        Proposed::Known(None)
+                    },
+                    Proposed::Revoke,
+                )
+            } else if let Some(settled) = settled("id") {
+                Proposed::Known(settled.entry)
+            } else {
+                let mut tuple = statement.clone();
+                tuple.as_object_mut().unwrap().remove("id");
+                Proposed::Access(serde_json::from_value::<Tuple>(tuple).unwrap().to_access().unwrap())
+            });
+        }
+        let preview = self.state.preview_judged(authority, &proposed, writ_client::clock::now());
+        refused.extend(preview.refused.iter().map(|(statement, refusal)| RefusedStatement {
+            statement: *statement,
+            code: refusal.code.as_str().into(),
+            field: refusal.field.map(Into::into),
+            detail: refusal.detail.clone(),
+        }));
+        let is_refused = |at: usize| refused.iter().any(|refusal| refusal.statement == at);
+        let remark = |(statement, proposed): (usize, &Proposed)| {
+            let (note, entries) = match preview.remark(proposed, &|_| Truth::Indeterminate)? {
+                Remark::Known => (Idle::Known, Vec::new()),
+                Remark::Covered => (Idle::Covered, Vec::new()),
+                Remark::Denied(entries) => (Idle::Denied, entries),
+                Remark::Over => (Idle::Over, Vec::new()),
+            };
+            Some(StatementNote { statement, note, entries })
+        };
+        let taken = proposed.iter().enumerate().filter(|(at, _)| !is_refused(*at));
+        Ok(PreviewAnswer {
+            changes: changes_of(&preview.index, &mut preview.changes()),
+            notes: taken.filter_map(remark).collect(),
+            refused: refused.clone(),
+            at: preview.after.interval.lo(),
+            height: preview.before.height,
+            more: false,
+        })
+    }
+
     /// The moment that a search is about and where it goes on, from its cursor or its parameters.
     fn search(&self, query: &HashMap<String, String>) -> Result<(Moment, u32), Problem> {
         let time = |name: &str| query.get(name).map(|text| text.parse::<LedgerTime>().unwrap());
@@ -697,6 +824,24 @@ impl Chain {
         json!({ "from": from, "to": to, "from_root": root(from), "to_root": root(to),
             "proof": proof.iter().map(|hash| to_base64(&hash.0)).collect::<Vec<_>>() })
     }
+}
+
+const WHOLE: Budget = Budget { results: usize::MAX / 2, lookups: u32::MAX };
+
+fn changes_of(index: &Index, search: &mut Changes) -> Vec<AccessChange> {
+    let mut found = Vec::new();
+    while search.at().is_some() {
+        search.step(index, &|_| Truth::Indeterminate, WHOLE, &mut found);
+    }
+    let show =
+        |text, side| Pattern::parse_full(index.text(text)).unwrap().to_display_if(side, writ_proto::api::is_readable);
+    let change = |change: writ_proto::search::Change| AccessChange {
+        sub: show(change.sub, Side::Subject),
+        obj: show(change.obj, Side::Object),
+        gained: rights_of(&change.gained),
+        lost: rights_of(&change.lost),
+    };
+    found.into_iter().map(change).collect()
 }
 
 fn bare(id: RecordId, status: RecordStatus) -> Receipt {

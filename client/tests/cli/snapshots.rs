@@ -7,8 +7,8 @@ use crate::program::writ;
 #[test]
 fn help_is_as_it_was_looked_at() {
     let commands = [
-        "", "key", "key new", "grant", "revoke", "check", "who-can", "what-can", "expiring", "entry", "log", "import",
-        "export", "audit", "status",
+        "", "key", "key new", "grant", "revoke", "check", "who-can", "what-can", "expiring", "history", "diff",
+        "entry", "log", "import", "export", "audit", "status",
     ];
     let mut changed = Vec::new();
     for command in commands {

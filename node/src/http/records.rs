@@ -463,7 +463,8 @@ fn read_wish(bytes: &[u8]) -> Result<Wish, ApiError> {
     Ok(Wish { authority, what, nonce, submit_by })
 }
 
-fn read_tuple(value: Value, authority: &AuthorityName) -> Result<Access, ApiError> {
+/// The entry that a tuple states, which `authority` would sign.
+pub(super) fn read_tuple(value: Value, authority: &AuthorityName) -> Result<Access, ApiError> {
     let mut members = Members::of(value, "entry")?;
     let tuple = Tuple {
         sub: members.require("sub")?,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod chain;
+mod changes;
 mod check;
 mod entries;
 mod garbage;

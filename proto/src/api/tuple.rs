@@ -84,6 +84,22 @@ impl Tuple {
     }
 }
 
+impl From<&Access> for Tuple {
+    fn from(access: &Access) -> Self {
+        Self {
+            sub: access.sub.to_display_if(Side::Subject, is_readable),
+            obj: access.obj.to_display_if(Side::Object, is_readable),
+            act: Some(access.act.as_str().to_owned()),
+            access: Some(access.effect.as_str().to_owned()),
+            iss: access.iss.map(|iss| iss.to_string()),
+            exp: access.exp.map(|exp| exp.to_string()),
+            cond: access.cond.clone(),
+            reference: access.reference.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The statement of a body, ready to be signed; `submit_by` is left out where the class has none.
 pub fn statement_of(
     chain: Digest,

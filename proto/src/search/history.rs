@@ -1,9 +1,17 @@
 //! The story of one subject and one object: what was said, what ended, and when the answer changed.
+//!
+//! ```text
+//!   subject --memberships, ever--> bearers, roles --pairs, role denials--> entries --> instants --> events, answers
+//! ```
+//!
+//! It is told of the knowledge of one height and up to one instant, both fixed when it begins. Only what
+//! bears on the pair can change its answer, and only at an instant at which some of it was added, began,
+//! ended or was revoked: so the answer is asked for at these instants alone.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::Conditions;
+use super::{Budget, Conditions, is_pattern};
 use crate::decision::{Moment, Party, Reach, Reader, Rights, Truth};
 use crate::index::{EntryOrdinal, Index, TextId};
 use crate::name::{Name, covers_text};
@@ -40,120 +48,215 @@ pub struct Event {
 pub struct History {
     sub: Name,
     obj: Name,
-    /// What happened when; answers are computed as they are asked for.
+    height: u64,
+    now: LedgerTime,
+    stage: Stage,
+    /// Texts that bear entries of the subject: they cover it or a role it was ever in.
+    bearers: BTreeSet<TextId>,
+    /// The roles it was ever in; itself, if it is one.
+    roles: BTreeSet<TextId>,
+    /// What bears on the pair.
+    entries: BTreeSet<EntryOrdinal>,
+    /// What happened when.
     instants: BTreeMap<LedgerTime, Vec<EventKind>>,
-    entries: usize,
+    /// The event to go on with: its instant, and its place among those of that instant.
+    at: Option<(LedgerTime, usize)>,
+    /// The answer before `at`, once it was asked for.
+    last: Option<Rights>,
+}
+
+/// What is being done, and what is left of it.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// Following memberships, from texts and over entries that were not looked at yet.
+    Reach { texts: Vec<TextId>, memberships: Vec<EntryOrdinal> },
+    /// Collecting what the bearers bear: entries on the pair, and denials that may be of a role that was reached.
+    Collect { bearers: Vec<TextId>, on_the_pair: Vec<EntryOrdinal>, role_denials: Vec<EntryOrdinal> },
+    /// Putting the events of the entries from this one on in the order of time.
+    Order { from: EntryOrdinal },
+    /// Telling.
+    Tell,
 }
 
 impl History {
-    /// Finds every entry that bears on `sub` and `obj`, now or ever: on the two, on patterns above them, on roles that
-    /// the subject ever reached, and the memberships and denials of these. Of what is known at the tip.
+    /// Begins the history of `sub` and `obj` up to the instant `now`, by what was known at `height`, with the event
+    /// `from`: zeros, or where an earlier one of the same names, height and instant ended.
     ///
-    /// Costs a look-up for each such key; [`History::entries`] says how many entries there are.
-    pub fn new(index: &Index, sub: Name, obj: Name) -> Self {
-        let now = Moment { interval: Interval::at(index.tip_time()), height: index.tip_height() };
-        let mut reader = Reader::new(index, &now, &|_| Truth::Indeterminate);
-        let (bearers, roles, mut entries) = ever_reached(index, &mut reader, &sub);
-        let object = Party::of_name(&mut reader, &obj);
-        for bearer in bearers {
-            for obj in &object.covering {
-                let Some(pair) = index.pair(bearer, *obj) else { continue };
-                entries.extend(pair.grants(true));
-                entries.extend(pair.denials(true));
-            }
-            let covers = |ordinal: &EntryOrdinal| {
-                let pattern = index.text(index.slot(*ordinal).obj);
-                roles.iter().any(|role| covers_text(pattern, index.text(*role)))
-            };
-            entries.extend(index.role_denials(bearer, true).filter(covers));
+    /// It tells of every entry that bears on the two, now or ever: on them, on patterns above them, on roles that
+    /// the subject was ever in, and the memberships and denials of these.
+    pub fn new(index: &Index, sub: Name, obj: Name, height: u64, now: LedgerTime, from: (LedgerTime, usize)) -> Self {
+        let moment = Moment { interval: Interval::at(now), height };
+        let Party { own, covering, .. } =
+            Party::of_name(&mut Reader::new(index, &moment, &|_| Truth::Indeterminate), &sub);
+        let roles = own.filter(|_| sub.is_role()).into_iter().collect();
+        Self {
+            sub,
+            obj,
+            height,
+            now,
+            stage: Stage::Reach { texts: covering.into_vec(), memberships: Vec::new() },
+            bearers: BTreeSet::new(),
+            roles,
+            entries: BTreeSet::new(),
+            instants: BTreeMap::new(),
+            at: Some(from),
+            last: None,
         }
-        let mut instants: BTreeMap<LedgerTime, Vec<EventKind>> = BTreeMap::new();
-        for ordinal in &entries {
-            for (at, kind) in events_of(index, *ordinal) {
-                instants.entry(at).or_default().push(kind);
-            }
-        }
-        Self { sub, obj, instants, entries: entries.len() }
     }
 
-    /// How many entries bear on the pair.
+    /// Where the history goes on; `None`: it is told.
+    pub fn at(&self) -> Option<(LedgerTime, usize)> {
+        self.at
+    }
+
+    /// How many entries were found to bear on the pair, so far.
     pub fn entries(&self) -> usize {
-        self.entries
+        self.entries.len()
     }
 
-    /// The events after `after` (all, if it is none) of at most `instants_max` instants, in the order of time, and
-    /// whether there are more. Later than `now` nothing has happened yet.
+    /// Goes on for a step, and adds the events told in the order of time; of one instant, those of entries in the
+    /// order of the log, then the answer.
     ///
-    /// An answer stands where it changed: it is what check says `as_of` that instant. Costs a decision for each
-    /// instant.
-    pub fn events(
-        &self,
-        index: &Index,
-        conditions: Conditions<'_>,
-        after: Option<LedgerTime>,
-        now: LedgerTime,
-        instants_max: usize,
-    ) -> (Vec<Event>, Option<LedgerTime>) {
-        let mut last = after.map_or_else(Rights::default, |after| self.rights(index, conditions, after));
-        let mut events = Vec::new();
-        let mut told = None;
-        let from = after.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
-        let past = self.instants.range((from, core::ops::Bound::Included(now)));
-        for (seen, (at, kinds)) in past.enumerate() {
-            if seen == instants_max {
-                return (events, told);
-            }
-            let height = index.height_at(*at).unwrap_or(0);
-            let event = |kind| Event { at: *at, height, kind };
-            events.extend(kinds.iter().cloned().map(event));
-            let rights = self.rights(index, conditions, *at);
-            if rights != last {
-                events.push(event(EventKind::Answer(rights.clone())));
-                last = rights;
-            }
-            told = Some(*at);
+    /// An answer stands where it changed: it is what check says `as_of` that instant, by what was known at the
+    /// history's height.
+    pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Event>) {
+        let most = found.len() + budget.results;
+        let mut looked = 0;
+        while looked < budget.lookups && found.len() < most && self.at.is_some() {
+            looked += match &mut self.stage {
+                Stage::Reach { .. } => self.reach(index),
+                Stage::Collect { .. } => self.collect(index),
+                Stage::Order { .. } => self.order(index),
+                Stage::Tell => self.tell(index, conditions, most, found),
+            };
         }
-        (events, None)
     }
 
-    fn rights(&self, index: &Index, conditions: Conditions<'_>, at: LedgerTime) -> Rights {
-        let Some(height) = index.height_at(at) else { return Rights::default() };
+    /// Looks at one membership, or else at one text; gives how much it looked at.
+    fn reach(&mut self, index: &Index) -> u32 {
+        let Stage::Reach { texts, memberships } = &mut self.stage else { return 0 };
+        if let Some(ordinal) = memberships.pop() {
+            let slot = index.slot(ordinal);
+            if slot.height() <= self.height && self.entries.insert(ordinal) && self.roles.insert(slot.obj) {
+                return 1 + index.covering(index.text(slot.obj), |text| texts.push(text));
+            }
+        } else if let Some(text) = texts.pop() {
+            if self.bearers.insert(text) {
+                memberships.extend(index.memberships(text, true));
+            }
+        } else {
+            let bearers = self.bearers.iter().copied().collect();
+            self.stage = Stage::Collect { bearers, on_the_pair: Vec::new(), role_denials: Vec::new() };
+        }
+        1
+    }
+
+    /// Looks at one entry, or else at one bearer; gives how much it looked at.
+    fn collect(&mut self, index: &Index) -> u32 {
+        let Stage::Collect { bearers, on_the_pair, role_denials } = &mut self.stage else { return 0 };
+        if let Some(ordinal) = on_the_pair.pop() {
+            if index.slot(ordinal).height() <= self.height {
+                self.entries.insert(ordinal);
+            }
+            return 1;
+        }
+        if let Some(ordinal) = role_denials.pop() {
+            let slot = index.slot(ordinal);
+            let pattern = index.text(slot.obj);
+            let is_wide = is_pattern(pattern);
+            let covered = match is_wide {
+                // The subject may be a role that stands on no entry, so it has no id.
+                true => {
+                    let is_subject = self.sub.is_role() && covers_text(pattern, self.sub.as_str());
+                    is_subject || self.roles.iter().any(|role| covers_text(pattern, index.text(*role)))
+                }
+                false => self.roles.contains(&slot.obj),
+            };
+            if covered && slot.height() <= self.height {
+                self.entries.insert(ordinal);
+            }
+            return 1 + if is_wide { u32::try_from(self.roles.len()).unwrap_or(u32::MAX) / 4 } else { 0 };
+        }
+        let Some(bearer) = bearers.pop() else {
+            self.stage = Stage::Order { from: 0 };
+            return 1;
+        };
+        let looked = 1 + index.covering(self.obj.as_str(), |obj| {
+            if let Some(pair) = index.pair(bearer, obj) {
+                on_the_pair.extend(pair.grants(true).chain(pair.denials(true)));
+            }
+        });
+        role_denials.extend(index.role_denials(bearer, true));
+        2 * looked
+    }
+
+    /// Puts the events of one entry where they belong.
+    fn order(&mut self, index: &Index) -> u32 {
+        let Stage::Order { from } = &mut self.stage else { return 0 };
+        let Some(ordinal) = self.entries.range(*from..).next().copied() else {
+            self.stage = Stage::Tell;
+            return 1;
+        };
+        *from = ordinal + 1;
+        for (at, kind) in events_of(index, ordinal, self.height).filter(|(at, _)| *at <= self.now) {
+            self.instants.entry(at).or_default().push(kind);
+        }
+        4
+    }
+
+    /// Tells the events of one instant, as far as there is room.
+    fn tell(&mut self, index: &Index, conditions: Conditions<'_>, most: usize, found: &mut Vec<Event>) -> u32 {
+        let Some(from) = self.at else { return 0 };
+        let Some((at, kinds)) = self.instants.range(from.0..).next() else {
+            self.at = None;
+            return 1;
+        };
+        let at = *at;
+        let told = if at == from.0 { from.1 } else { 0 };
+        let height = self.height_at(index, at).unwrap_or(0);
+        let event = |kind| Event { at, height, kind };
+        let room = most - found.len();
+        found.extend(kinds.iter().skip(told).take(room).cloned().map(event));
+        if found.len() >= most {
+            // The answer, which comes last, finds no room either.
+            self.at = Some((at, told + room));
+            return 1;
+        }
+        let mut looked = 1;
+        let last = match self.last.take() {
+            Some(last) => last,
+            None => self.rights(index, conditions, at.saturating_sub_millis(1), &mut looked),
+        };
+        let rights = self.rights(index, conditions, at, &mut looked);
+        if rights != last {
+            found.push(event(EventKind::Answer(rights.clone())));
+        }
+        self.last = Some(rights);
+        self.at = at.checked_add_millis(1).map(|next| (next, 0));
+        looked
+    }
+
+    fn height_at(&self, index: &Index, at: LedgerTime) -> Option<u64> {
+        Some(index.height_at(at)?.min(self.height))
+    }
+
+    fn rights(&self, index: &Index, conditions: Conditions<'_>, at: LedgerTime, looked: &mut u32) -> Rights {
+        let Some(height) = self.height_at(index, at) else { return Rights::default() };
         let moment = Moment { interval: Interval::at(at), height };
         let mut reader = Reader::new(index, &moment, conditions);
         let subject = Party::of_name(&mut reader, &self.sub);
         let object = Party::of_name(&mut reader, &self.obj);
-        Reach::of(&mut reader, &subject).rights(&mut reader, &object)
+        let rights = Reach::of(&mut reader, &subject).rights(&mut reader, &object);
+        // A decision about the past looks at what is over, too.
+        *looked += reader.lookups + u32::try_from(self.entries.len()).unwrap_or(u32::MAX) / 4;
+        rights
     }
 }
 
-/// Who ever bore entries of `sub` (texts that cover it or a role it was in), those roles, and the memberships.
-fn ever_reached(
-    index: &Index,
-    reader: &mut Reader<'_>,
-    sub: &Name,
-) -> (BTreeSet<TextId>, BTreeSet<TextId>, BTreeSet<EntryOrdinal>) {
-    let (mut bearers, mut roles, mut memberships) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let own = Party::of_name(reader, sub);
-    roles.extend(own.own.filter(|_| sub.is_role()));
-    let mut open = own.covering;
-    while let Some(bearer) = open.pop() {
-        if !bearers.insert(bearer) {
-            continue;
-        }
-        for ordinal in index.memberships(bearer, true) {
-            memberships.insert(ordinal);
-            let role = index.slot(ordinal).obj;
-            if roles.insert(role) {
-                reader.index.covering(index.text(role), |text| open.push(text));
-            }
-        }
-    }
-    (bearers, roles, memberships)
-}
-
-fn events_of(index: &Index, ordinal: EntryOrdinal) -> impl Iterator<Item = (LedgerTime, EventKind)> {
+/// What happened to an entry, by what was known at `height`, in the order of time.
+fn events_of(index: &Index, ordinal: EntryOrdinal, height: u64) -> impl Iterator<Item = (LedgerTime, EventKind)> {
     let entry = index.entry(ordinal);
-    let revoked = entry.revoked.map(|revoked| revoked.at);
+    let revoked = entry.revoked.filter(|revoked| revoked.height <= height).map(|revoked| revoked.at);
     let over = |at: LedgerTime| revoked.is_some_and(|revoked| revoked <= at);
     let began = Some(entry.start).filter(|start| *start > entry.added && !over(*start));
     let ended = entry.end.filter(|end| *end > entry.added && !over(*end));

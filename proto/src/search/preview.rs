@@ -1,11 +1,24 @@
 //! What the answers would be if some statements were made: a copy of the index that has taken them in.
+//!
+//! ```text
+//!   index --copy--> judge, insert, judge, insert, ... --> index' --Changes--> who would gain and lose what
+//! ```
+//!
+//! Each statement is judged against what the earlier ones left, as a block judges its records, and what would
+//! be refused is left out. What differs before and after is nothing but the statements: both moments are of the
+//! instant at which all of them have begun.
 
-use super::Changes;
-use crate::decision::Moment;
+use alloc::vec::Vec;
+
+use super::{Changes, Conditions};
+use crate::decision::{Decision, Moment, Party, Reach, Reader, Rights, Why};
 use crate::hash::Digest;
 use crate::index::{EntryOrdinal, Index, NewEntry, Revoked};
-use crate::record::{Access, RecordId};
-use crate::state::State;
+use crate::limits::{LIVE_GRANTS_PER_KEY_MAX, LIVE_MEMBERSHIPS_PER_SUBJECT_MAX};
+use crate::name::ActionPattern;
+use crate::record::{Access, Effect, RecordId};
+use crate::refusal::Refusal;
+use crate::state::{State, not_ones_own, too_many_grants, too_many_memberships};
 use crate::time::{Interval, LedgerTime};
 
 /// Something that might be said.
@@ -17,6 +30,38 @@ pub enum Proposed {
     Revoke(EntryOrdinal),
     /// The end of the entry that the statement at this place of the list makes.
     Withdraw(usize),
+    /// Nothing new: the statement is in the log already, as this entry if it counts.
+    Known(Option<EntryOrdinal>),
+}
+
+/// A copy of the index that has taken statements in.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The copy.
+    pub index: Index,
+    /// What is known without the statements, at the instant at which all of them have begun.
+    pub before: Moment,
+    /// The same instant, with them.
+    pub after: Moment,
+    /// What would be refused, by its place in the list, and why.
+    pub refused: Vec<(usize, Refusal)>,
+    /// Leaves in the log: entries from here on are proposed.
+    pub log_size: u64,
+    /// The entry that each statement made, or had made before.
+    made: Vec<Option<EntryOrdinal>>,
+}
+
+/// Why a statement by itself changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// It is in the log already.
+    Known,
+    /// What it says holds without it: its grant is granted, its denial denied.
+    Covered,
+    /// Its grant is denied all the same: by these denials of the log, or, if there are none, by the list itself.
+    Denied(Vec<RecordId>),
+    /// It has ended by then; or what it is to end has ended already.
+    Over,
 }
 
 impl State {
@@ -27,28 +72,53 @@ impl State {
     /// Nothing is judged here: who asks sorts out first what would be refused. Costs a copy of the index:
     /// a tenth of a second for a million entries.
     pub fn preview(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> (Index, Moment, Moment) {
-        let tip = self.tip();
+        let Preview { index, before, after, .. } = self.preview_if(authority, proposed, time, |_, _, _, _| Ok(()));
+        (index, before, after)
+    }
+
+    /// The search for what `proposed` would change. See [`State::preview`].
+    pub fn preview_changes(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> (Index, Changes) {
+        let (index, before, after) = self.preview(authority, proposed, time);
+        let changes = Changes::new(&index, before, after, (0, 0));
+        (index, changes)
+    }
+
+    /// As [`State::preview`], without what a block of that time would refuse for its authority's scope, for a bound on
+    /// live entries, or because its target is not the authority's own. Signatures, conditions, and how many
+    /// records a block takes are not looked at.
+    pub fn preview_judged(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> Preview {
+        self.preview_if(authority, proposed, time, |index, authority, proposed, time| {
+            self.judge(index, authority, proposed, time)
+        })
+    }
+
+    fn preview_if(
+        &self,
+        authority: u32,
+        proposed: &[Proposed],
+        time: LedgerTime,
+        judge: impl Fn(&Index, u32, &Proposed, LedgerTime) -> Result<(), Refusal>,
+    ) -> Preview {
+        let (tip, log_size) = (self.tip(), self.log().size());
         let (height, added) = (tip.height + 1, time.max(tip.time.saturating_add_millis(1)));
         let mut index = self.index().clone();
         let mut instant = added;
-        let mut made = alloc::vec::Vec::with_capacity(proposed.len());
+        let mut made = Vec::with_capacity(proposed.len());
+        let mut refused = Vec::new();
         let root = self.authorities().root_of(authority);
-        for (place, proposed) in (self.log().size()..).zip(proposed) {
-            let revoked = Revoked { by: place, height, at: added };
+        for (leaf, proposed) in (log_size..).zip(proposed) {
+            if let Err(refusal) = judge(&index, authority, proposed, added) {
+                refused.push((made.len(), refusal));
+                made.push(None);
+                continue;
+            }
+            let revoked = Revoked { by: leaf, height, at: added };
             made.push(match proposed {
                 Proposed::Access(access) => {
                     instant = instant.max(access.iss.unwrap_or(added));
-                    let id = RecordId(Digest::of(&[b"proposed", &place.to_le_bytes()]));
-                    Some(index.insert(NewEntry {
-                        id,
-                        access,
-                        index: place,
-                        height,
-                        added,
-                        authority,
-                        root,
-                        signers: 0,
-                    }))
+                    let id = RecordId(Digest::of(&[b"proposed", &leaf.to_le_bytes()]));
+                    let new = NewEntry { id, access, index: leaf, height, added, authority, root, signers: 0 };
+                    Some(index.insert(new))
                 }
                 Proposed::Revoke(entry) => {
                     index.revoke(*entry, revoked);
@@ -60,17 +130,115 @@ impl State {
                     }
                     None
                 }
+                Proposed::Known(entry) => *entry,
             });
         }
         index.advance(added);
         let moment = |height| Moment { interval: Interval::at(instant), height };
-        (index, moment(tip.height), moment(height))
+        Preview { index, before: moment(tip.height), after: moment(height), refused, log_size, made }
     }
 
-    /// The search for what `proposed` would change. See [`State::preview`].
-    pub fn preview_changes(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> (Index, Changes) {
-        let (index, before, after) = self.preview(authority, proposed, time);
-        let changes = Changes::new(&index, before, after, (0, 0));
-        (index, changes)
+    /// What a block would say, as far as it depends on the authority and on the entries so far.
+    fn judge(&self, index: &Index, authority: u32, proposed: &Proposed, time: LedgerTime) -> Result<(), Refusal> {
+        match proposed {
+            Proposed::Access(access) => {
+                if let Some(speaker) = self.authorities().get(authority) {
+                    speaker.scope.permits(access, time)?;
+                }
+                let is_bounded = access.effect == Effect::Grant && access.exp.is_none_or(|exp| exp > time);
+                let root = self.authorities().root_of(authority);
+                if is_bounded && index.live_grants(root, access, time).count() >= LIVE_GRANTS_PER_KEY_MAX {
+                    return Err(too_many_grants());
+                }
+                let is_member = is_bounded && access.is_membership();
+                if is_member && index.live_memberships(root, access, time).count() >= LIVE_MEMBERSHIPS_PER_SUBJECT_MAX {
+                    return Err(too_many_memberships());
+                }
+                Ok(())
+            }
+            Proposed::Revoke(entry) if !self.is_own(authority, index.entry(*entry).authority) => Err(not_ones_own()),
+            Proposed::Revoke(_) | Proposed::Withdraw(_) | Proposed::Known(_) => Ok(()),
+        }
+    }
+
+    fn is_own(&self, authority: u32, target: u32) -> bool {
+        self.authorities().is_self_or_ancestor(authority, target)
+    }
+}
+
+impl Preview {
+    /// The search for what the statements would change, on [`Preview::index`].
+    pub fn changes(&self) -> Changes {
+        Changes::new(&self.index, self.before, self.after, (0, 0))
+    }
+
+    /// Why one of the statements that were taken in changes nothing by itself, if that is so. Costs a few decisions.
+    pub fn remark(&self, proposed: &Proposed, conditions: Conditions<'_>) -> Option<Remark> {
+        match proposed {
+            Proposed::Access(access) => self.remark_access(access, conditions),
+            Proposed::Revoke(entry) => self.was_over(*entry).then_some(Remark::Over),
+            Proposed::Withdraw(at) => {
+                let was_over = self.made.get(*at).copied().flatten().is_some_and(|entry| self.was_over(entry));
+                was_over.then_some(Remark::Over)
+            }
+            Proposed::Known(_) => Some(Remark::Known),
+        }
+    }
+
+    /// Whether an entry of the log has ended without the statements.
+    fn was_over(&self, entry: EntryOrdinal) -> bool {
+        let entry = self.index.entry(entry);
+        let revoked = entry.revoked.is_some_and(|revoked| revoked.height <= self.before.height);
+        revoked || entry.end.is_some_and(|end| end <= self.before.interval.lo())
+    }
+
+    fn remark_access(&self, access: &Access, conditions: Conditions<'_>) -> Option<Remark> {
+        if access.exp.is_some_and(|exp| exp <= self.after.interval.lo()) {
+            return Some(Remark::Over);
+        }
+        let (before, denied_before) = self.answer(access, &self.before, conditions)?;
+        let (after, denied_after) = self.answer(access, &self.after, conditions)?;
+        match access.effect {
+            Effect::Deny => (!denied_before.is_empty()).then_some(Remark::Covered),
+            Effect::Grant => {
+                let granted = |rights: &Rights| match &access.act {
+                    ActionPattern::Any => rights.every,
+                    ActionPattern::Exact(action) => rights.grants(action.as_str()),
+                };
+                let adds_nothing = access.act.as_exact().is_some() || after.without(&before).is_none();
+                if granted(&before) && granted(&after) && adds_nothing {
+                    return Some(Remark::Covered);
+                }
+                let is_of_the_log = |(index, _): &(u64, RecordId)| *index < self.log_size;
+                let ids = || denied_after.iter().filter(|entry| is_of_the_log(entry)).map(|(_, id)| *id).collect();
+                (!granted(&after) && !denied_after.is_empty()).then(|| Remark::Denied(ids()))
+            }
+        }
+    }
+
+    /// What the subject of a statement may do to its object, and the denials that stand against its very action.
+    fn answer(
+        &self,
+        access: &Access,
+        moment: &Moment,
+        conditions: Conditions<'_>,
+    ) -> Option<(Rights, Vec<(u64, RecordId)>)> {
+        let index = &self.index;
+        let (sub, obj) = (index.text_id(access.sub.as_str())?, index.text_id(access.obj.as_str())?);
+        let mut reader = Reader::new(index, moment, conditions);
+        let reach = Reach::of_text(&mut reader, sub);
+        let object = Party::on_entries(&mut reader, obj);
+        let rights = reach.rights(&mut reader, &object);
+        let Decision { why, entries, ids, .. } = reach.decide(&mut reader, &object, access.act.as_exact());
+        let denies = |leaf: u64| {
+            let entry = index.by_index(leaf);
+            entry.is_some_and(|entry| {
+                let act = index.text(entry.act);
+                entry.effect == Effect::Deny && (act == ActionPattern::ANY || act == access.act.as_str())
+            })
+        };
+        let all = entries.into_iter().zip(ids);
+        let denials = all.filter(|(leaf, _)| matches!(why, Why::Deny | Why::Indeterminate) && denies(*leaf)).collect();
+        Some((rights, denials))
     }
 }

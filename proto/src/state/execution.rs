@@ -204,18 +204,14 @@ impl<'a> Execution<'a> {
 
         let here = own(self.grants.get(&grant_key(root, access)));
         if here + index.live_grants(root, access, self.time).filter(unrevoked).count() >= LIVE_GRANTS_PER_KEY_MAX {
-            let detail =
-                format!("{LIVE_GRANTS_PER_KEY_MAX} live grants on this subject, object and action already stand");
-            return Err(Refusal::of(Code::LimitExceeded, "sub", detail));
+            return Err(too_many_grants());
         }
         if access.is_membership() {
             let here = own(self.memberships.get(&(root, access.sub.as_str().into())));
             if here + index.live_memberships(root, access, self.time).filter(unrevoked).count()
                 >= LIVE_MEMBERSHIPS_PER_SUBJECT_MAX
             {
-                let detail =
-                    format!("{LIVE_MEMBERSHIPS_PER_SUBJECT_MAX} live memberships of this subject already stand");
-                return Err(Refusal::of(Code::LimitExceeded, "sub", detail));
+                return Err(too_many_memberships());
             }
         }
         Ok(())
@@ -248,11 +244,7 @@ impl<'a> Execution<'a> {
             return Err(Refusal::of(Code::Conflict, "effect", detail));
         }
         if !self.base.authorities.is_self_or_ancestor(record.authority, authority) {
-            return Err(Refusal::of(
-                Code::Forbidden,
-                "target",
-                "the target is an entry of another authority, neither the signer's nor below it",
-            ));
+            return Err(not_ones_own());
         }
         Ok(())
     }
@@ -316,6 +308,24 @@ impl<'a> Execution<'a> {
             self.revoked.entry(revoke.target).or_insert(Revoked { by: index, height: self.height, at: self.time });
         }
     }
+}
+
+/// The refusal of one more grant on a key.
+pub(crate) fn too_many_grants() -> Refusal {
+    let detail = format!("{LIVE_GRANTS_PER_KEY_MAX} live grants on this subject, object and action already stand");
+    Refusal::of(Code::LimitExceeded, "sub", detail)
+}
+
+/// The refusal of one more membership of a subject.
+pub(crate) fn too_many_memberships() -> Refusal {
+    let detail = format!("{LIVE_MEMBERSHIPS_PER_SUBJECT_MAX} live memberships of this subject already stand");
+    Refusal::of(Code::LimitExceeded, "sub", detail)
+}
+
+/// The refusal of a revocation of what another authority said.
+pub(crate) fn not_ones_own() -> Refusal {
+    let detail = "the target is an entry of another authority, neither the signer's nor below it";
+    Refusal::of(Code::Forbidden, "target", detail)
 }
 
 fn grant_key(root: u32, access: &Access) -> (u32, String, String, String) {

@@ -3,6 +3,7 @@
 mod budgets;
 mod chain;
 mod differential;
+mod history;
 mod laws;
 mod ledgers;
 mod naive;

@@ -2,10 +2,13 @@
 
 mod audit;
 mod check;
+mod diff;
+mod dry_run;
 mod entry;
 mod expiring;
 mod export;
 mod find;
+mod history;
 mod import;
 mod key;
 mod log;
@@ -44,6 +47,12 @@ pub(crate) enum Command {
     WhatCan(what_can::Options),
     /// List the entries that end by themselves, soonest first
     Expiring(expiring::Options),
+    /// Tell the story of a subject and an object: every entry, revocation and change of the answer
+    #[command(after_help = history::AFTER_HELP)]
+    History(history::Options),
+    /// Compare two points of the log: who gained and lost what
+    #[command(after_help = diff::AFTER_HELP)]
+    Diff(diff::Options),
     /// Show a record: what became of it, and the checked proof that it is in the log
     Entry(entry::Options),
     /// List the entries of the log
@@ -68,6 +77,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Deny(options) => state::run(options, Effect::Deny, context),
         Command::Revoke(options) => revoke::run(&options, context),
         Command::Check(options) => check::run(&options, context),
+        Command::History(options) => history::run(&options, context),
+        Command::Diff(options) => diff::run(&options, context),
         Command::WhoCan(options) => who_can::run(&options, context),
         Command::WhatCan(options) => what_can::run(&options, context),
         Command::Expiring(options) => expiring::run(&options, context),

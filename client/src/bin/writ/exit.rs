@@ -110,6 +110,11 @@ impl Failure {
         self
     }
 
+    /// Whether a node found what was asked too large.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.0.code == "too_large"
+    }
+
     fn field(mut self, field: Option<String>) -> Self {
         self.0.field = field;
         self

@@ -5,12 +5,14 @@
 //! `NO_COLOR` is set.
 
 mod entry;
+mod rights;
 mod table;
 mod times;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 pub(crate) use entry::{Said, action, entry_fields, holds, sentence};
+pub(crate) use rights::{changes, rights};
 pub(crate) use table::{Cell, Table, fields};
 pub(crate) use times::{ago, beside};
 use writ_proto::hash::Digest;

@@ -174,7 +174,8 @@ async fn head_tells_what_get_would_without_the_body() {
     {
         let path = endpoint.path.replace("{id}", &record.id().to_string()).replace("{height}", "1");
         let path = match endpoint.path {
-            "/v1/check" => "/v1/check?sub=alice&obj=file:x".to_owned(),
+            "/v1/check" | "/v1/history" => format!("{path}?sub=alice&obj=file:x"),
+            "/v1/diff" => "/v1/diff?from=0".to_owned(),
             "/v1/who-can" => "/v1/who-can?obj=file:x".to_owned(),
             "/v1/what-can" => "/v1/what-can?sub=alice".to_owned(),
             "/v1/expiring" => "/v1/expiring?within_ms=1000".to_owned(),

@@ -1,15 +1,19 @@
 //! `writ import`: a file of access rows.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use writ_client::append::{AppendError, Appender};
+use writ_client::author::Author;
+use writ_client::client::Client;
 use writ_client::import::journal::{Journal, JournalError, path_of};
-use writ_client::import::rows::{Format, read};
+use writ_client::import::preview::{self as import_preview, Preview, RowNote};
+use writ_client::import::rows::{Format, Row, read};
 use writ_client::import::{Failure as Stop, Refused, Summary, import};
+use writ_proto::api::PreviewAsked;
 
-use super::progress;
+use super::{dry_run, progress};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table, clean, print, print_line};
@@ -28,13 +32,17 @@ pub(crate) struct Options {
     /// csv or jsonl; without it, as the file's name says
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"], hide_possible_values = true)]
     format: Option<String>,
+    /// Only tell who would gain or lose what, and what would be refused: nothing is signed, sent or written
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) const AFTER_HELP: &str = "\
 Columns or members: sub, obj, act, access, iss, exp, ref, cond; only sub and obj are required. access is
 `granted` (the default), `denied`, or `revoked`, which ends your own entries on exactly that sub, obj and
 act. Rows take effect in file order. A file may be imported again, also after a crash: nothing is added or
-taken away twice. Rows may be added to it, and those that were refused may be corrected.";
+taken away twice. Rows may be added to it, and those that were refused may be corrected.
+With --json the counts and refusals; with --dry-run also notes, changes, at, height and more.";
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
     let file = &options.file;
@@ -55,6 +63,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     })?;
     drop(bytes);
     let path = options.journal.clone().unwrap_or_else(|| path_of(file));
+    if options.dry_run {
+        return preview(&rows, &path, &client, &author, context);
+    }
     let mut journal = Journal::open(&path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
     let is_new = journal.rows().is_empty();
     let bar = progress::bar(rows.len() as u64, "rows", context.json());
@@ -73,6 +84,48 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
         print(&words(&summary, context.out()))?;
     }
     Ok(if summary.refused == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// What the import would do.
+fn preview(rows: &[Row], path: &Path, client: &Client, author: &Author, context: &Context) -> Result<Exit, Failure> {
+    let kept = Journal::peek(path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
+    let mut appender = Appender::new(client, author);
+    let ask = |asked: &PreviewAsked| Ok(client.preview(asked)?);
+    let told = import_preview::preview(rows, &kept, author, &mut appender, context.now(), ask).map_err(of_preview)?;
+    if context.json() {
+        print_line(&serde_json::to_string(&told).expect("counts and texts are JSON"))?;
+        return Ok(Exit::Done);
+    }
+    let Preview { rows, appended, duplicate, revoked, entries_revoked, nothing_to_revoke, refused, .. } = told;
+    let refusals = told.refusals;
+    context.say("dry run:", "what the import would come to; nothing is signed, sent or written");
+    let summary = Summary { rows, appended, duplicate, revoked, entries_revoked, nothing_to_revoke, refused, refusals };
+    print(&words(&summary, context.out()))?;
+    for RowNote { line, note, entries } in told.notes.iter().take(LISTED_MAX) {
+        context.say("note:", &format!("line {line}: {}", dry_run::idle(*note, entries)));
+    }
+    if told.notes.len() > LISTED_MAX {
+        context.say("note:", &format!("and {} more rows of that kind", told.notes.len() - LISTED_MAX));
+    }
+    let Some(at) = told.at else { return Ok(Exit::Done) };
+    if !told.changes.is_empty() {
+        print("\n")?;
+    }
+    dry_run::effect(&told.changes, at, told.more, context)
+}
+
+/// A dry run leaves nothing to be gone on with.
+fn of_preview(stop: Stop<AppendError>) -> Failure {
+    match stop {
+        Stop::Ledger { source, .. } => {
+            let failure = Failure::from(source);
+            match failure.is_too_large() {
+                true => failure.hint("a preview takes 20,000 statements at most: split the file for it"),
+                false => failure,
+            }
+        }
+        stop => of_stop(stop),
+    }
 }
 
 fn words(summary: &Summary, style: Style) -> String {

@@ -6,6 +6,7 @@ use writ_client::client::{Client, Wait};
 use writ_proto::api::{Receipt, RecordStatus};
 use writ_proto::record::Body;
 
+use super::dry_run;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{print_line, short};
@@ -16,9 +17,13 @@ pub(crate) struct Options {
     /// Do not wait until the record is in the log; `writ entry ID` tells what became of it
     #[arg(long)]
     no_wait: bool,
+    /// Only tell who would gain or lose what, or why it would be refused: nothing is signed or sent
+    #[arg(long, conflicts_with = "no_wait")]
+    dry_run: bool,
 }
 
-/// Signs and appends `body`, and prints the id; `words` says for people what it states.
+/// Signs and appends `body`, and prints the id; or only tells what it would change. `words` says for people what it
+/// states.
 pub(super) fn append(
     body: Body,
     author: &Author,
@@ -27,6 +32,9 @@ pub(super) fn append(
     options: &Options,
     context: &Context,
 ) -> Result<Exit, Failure> {
+    if options.dry_run {
+        return dry_run::statement(&body, author.authority(), client, words, context);
+    }
     let nonce = random_nonce().map_err(|error| Failure::of(&error))?;
     let record = author.sign(nonce, body, writ_client::clock::now())?;
     let receipt = client.submit(&record, if options.no_wait { Wait::Seen } else { Wait::Committed })?;
