@@ -223,7 +223,8 @@ impl State {
     }
 
     /// [`State::verify`] without the signature checks, for records that this node verified before it
-    /// stored them and now reads back, to rebuild the state at start. An audit never uses it.
+    /// stored them and now reads back, to rebuild the state at start; and for an audit that has just checked the
+    /// same signatures by the same keys, ahead of time and on other threads.
     pub fn recall(&self, signed: Signed) -> Result<Verified, Refusal> {
         self.identify(signed, |_, _, _| true)
     }

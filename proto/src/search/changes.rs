@@ -35,6 +35,8 @@ pub struct Changes {
     differing: BTreeMap<TextId, BTreeSet<TextId>>,
     /// Once all entries were looked through.
     candidates: Option<Candidates>,
+    /// The objects of the subject that the last step did not finish, ascending.
+    under_way: Option<(TextId, Vec<TextId>)>,
     /// Subject and object to go on with.
     at: Option<(TextId, TextId)>,
     end: TextId,
@@ -50,7 +52,18 @@ impl Changes {
     pub fn new(index: &Index, before: Moment, after: Moment, from: (TextId, TextId)) -> Self {
         let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
         let (differing, below) = (BTreeMap::new(), BTreeMap::new());
-        Self { before, after, scanned: 0, differing, candidates: None, at: Some(from), end, sorted: 0, below }
+        Self {
+            before,
+            after,
+            scanned: 0,
+            differing,
+            candidates: None,
+            under_way: None,
+            at: Some(from),
+            end,
+            sorted: 0,
+            below,
+        }
     }
 
     /// Where the search goes on; `None`: it is at its end.
@@ -78,7 +91,7 @@ impl Changes {
                 Next::Some(next) => {
                     let from = if next == sub { obj } else { 0 };
                     let rest = match is_named_subject(index, next, before.height.max(after.height)) {
-                        true => self.compare(index, &mut readers, next, from, most, found),
+                        true => self.compare(index, &mut readers, (next, from), budget.lookups, most, found),
                         false => None,
                     };
                     self.at = Some(rest.map_or((next + 1, 0), |obj| (next, obj)));
@@ -105,20 +118,29 @@ impl Changes {
     }
 
     /// Compares what `sub` may do, with the objects from `from` on; gives the object to go on with, if there
-    /// were too many changes.
+    /// were too many changes or look-ups. One object at least is compared.
     fn compare(
-        &self,
+        &mut self,
         index: &Index,
         readers: &mut [Reader<'_>; 2],
-        sub: TextId,
-        from: TextId,
+        (sub, from): (TextId, TextId),
+        lookups: u32,
         most: usize,
         found: &mut Vec<Change>,
     ) -> Option<TextId> {
         let reaches = readers.each_mut().map(|reader| Reach::of_text(reader, sub));
-        for obj in self.objects(index, &reaches).range(from..) {
-            if found.len() >= most {
-                return Some(*obj);
+        // A subject with many objects takes many steps, but its objects are found once.
+        let objects = match self.under_way.take() {
+            Some((own, objects)) if own == sub => objects,
+            _ => self.objects(index, &reaches).into_iter().collect(),
+        };
+        let first = objects.partition_point(|obj| *obj < from);
+        readers.iter_mut().for_each(|reader| reader.lookups = 0);
+        for obj in &objects[first..] {
+            if found.len() >= most || readers.iter().map(|reader| reader.lookups).sum::<u32>() >= lookups {
+                let rest = *obj;
+                self.under_way = Some((sub, objects));
+                return Some(rest);
             }
             let mut rights = readers.iter_mut().zip(&reaches).map(|(reader, reach)| {
                 let object = Party::on_entries(reader, *obj);
