@@ -32,6 +32,8 @@ run() {
     printf '$ %s\n' "$(printf '%s ' "$@" | sed "s|$bin/||g; s|$home/||g")" >&2
     "$@"
 }
+# The first lines of a long answer, and how many there are.
+few() { awk 'NR <= 8 { print } END { if (NR > 8) print "... (" NR " lines)" }'; }
 # Starts the node and waits until it says where it listens.
 start() {
     "$writ_node" run --home "$home/chain/node0" --listen "127.0.0.1:${port:-0}" >"$home/url" 2>>"$home/node.log" &
@@ -100,13 +102,13 @@ run "${org1[@]}" revoke "$second"
 expect denied --sub org1/visitor --obj file:org1/handbook/safety --act read
 
 say "7. The same questions about many names, what a statement would change, and what did change"
-run "$writ" who-can --obj file:org1/handbook/safety --act read
+run "$writ" who-can --obj file:org1/handbook/safety --act read | few
 run "$writ" what-can --sub org1/sami.rossi --type file
 run "${org1[@]}" deny --sub org1/sami.rossi --obj 'file:org1/handbook/*' --dry-run
 expect granted --sub org1/sami.rossi --obj file:org1/handbook/safety --act read
 run "$writ" history --sub org1/visitor --obj file:org1/handbook/safety
-run "$writ" diff --from 1
-run "$writ" expiring --within 14d
+run "$writ" diff --from 3 | few
+run "$writ" expiring --within 14d | few
 
 say "8. The tuple of the original idea, as it is"
 cat >"$home/seed.jsonl" <<'JSON'
