@@ -131,8 +131,9 @@ fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
     section.tables.push(waits);
     section.note(
         "Client, node and disk share the machine. The import signs every row and checks every receipt's proof; the other \
-         ways send what was signed before. A flush is one that the database counts (`writ_fsyncs_total`); the guards' \
-         files and the engine's log come on top. The node is among the other processes that are named below.",
+         ways send what was signed before. A flush is an fsync that the node asked for (`writ_fsyncs_total`): two of the \
+         store, three of the sign guard, one of the tip guard, now and then one of the clock's mark; those of the engine's \
+         own log are not counted. The node is among the other processes that are named below.",
     );
     Ok(())
 }
