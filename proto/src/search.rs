@@ -43,8 +43,8 @@ pub type Conditions<'a> = &'a dyn Fn(&str) -> Truth;
 pub struct Budget {
     /// Results of this step, at most.
     pub results: usize,
-    /// Look-ups of this step, about: a step ends with the first name that reaches it. A look-up takes some
-    /// 50 nanoseconds.
+    /// Look-ups of this step, about: a step ends with the first name that reaches it. A decision
+    /// takes some thirty.
     pub lookups: u32,
 }
 

@@ -31,7 +31,7 @@ pub(super) const PARAMETERS: &[&str] =
 pub(super) const LIMIT: u64 = 100;
 pub(super) const LIMIT_MAX: u64 = 1000;
 
-/// Accepted entries that one walk looks at: in memory, about a millisecond's worth.
+/// Accepted entries that one walk looks at, all of it in memory.
 const ENTRIES_SEEN_MAX: usize = if cfg!(test) { 50 } else { 100_000 };
 /// Places of other records that one walk looks up in the store, with `outcome=all`.
 const PLACES_SEEN_MAX: u64 = if cfg!(test) { 40 } else { 10_000 };

@@ -1,8 +1,8 @@
 //! `POST /v1/preview`: what some statements would change, if they were made.
 //!
 //! They are taken into a copy of the index, which is thrown away. The copy is made under the state's lock, so it is
-//! the one thing that holds the lock for longer than a step: a tenth of a second for a million entries, and one
-//! preview at a time. The search then goes over the copy, and holds no lock at all.
+//! the one thing that holds the lock for longer than a step: of a million entries at most, and one preview at a
+//! time. The search then goes over the copy, and holds no lock at all.
 
 use std::time::Instant;
 

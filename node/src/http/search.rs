@@ -34,7 +34,7 @@ pub(super) const WHAT_CAN: &[&str] =
 /// Parameters of [`expiring`].
 pub(super) const EXPIRING: &[&str] = &["until", "within_ms", "limit", "cursor"];
 
-/// Look-ups of one step: one to two milliseconds' worth.
+/// Look-ups of one step: two or three milliseconds' worth, as decisions take them (`docs/benchmarks.md`).
 const STEP_LOOKUPS: u32 = if cfg!(test) { 60 } else { 20_000 };
 /// Steps of one request, and how long it goes on with further ones.
 const STEPS_MAX: usize = if cfg!(test) { 3 } else { 1_000 };

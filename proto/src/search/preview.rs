@@ -69,8 +69,8 @@ impl State {
     /// the two moments between which nothing differs but that: the instant at which all of it has begun, and
     /// what is known without it and with it.
     ///
-    /// Nothing is judged here: who asks sorts out first what would be refused. Costs a copy of the index:
-    /// a tenth of a second for a million entries.
+    /// Nothing is judged here: who asks sorts out first what would be refused. Costs a copy of the
+    /// index.
     pub fn preview(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> (Index, Moment, Moment) {
         let Preview { index, before, after, .. } = self.preview_if(authority, proposed, time, |_, _, _, _| Ok(()));
         (index, before, after)
