@@ -22,6 +22,7 @@ mod rights;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use smallvec::SmallVec;
 
@@ -153,7 +154,7 @@ pub fn explain(
     let object = Party::of_name(&mut reader, &question.obj);
     let decision = reach.decide(&mut reader, &object, question.act.as_ref());
     let is_denied = |role| reach.denied_roles.contains_key(&role);
-    let roles = reach.wide.reached_roles(index, is_denied, &reach.narrow());
+    let roles = reach.wide.reached_roles(index, is_denied, reach.narrow());
     (decision, roles)
 }
 
@@ -161,6 +162,8 @@ pub fn explain(
 pub(crate) struct Reach {
     wide: Wide,
     denied_roles: BTreeMap<TextId, bool>,
+    /// N, once it was asked for: a denial decides without it, and a search asks for it at every object.
+    narrow: OnceCell<Narrow>,
 }
 
 /// The entries on one bearer and one pattern of the object.
@@ -176,7 +179,7 @@ impl Reach {
     pub(crate) fn of(reader: &mut Reader<'_>, subject: &Party<'_>) -> Self {
         let wide = Wide::of(reader, subject);
         let denied_roles = wide.denied_roles(reader);
-        Self { wide, denied_roles }
+        Self { wide, denied_roles, narrow: OnceCell::new() }
     }
 
     /// Every text on entries that carries grants or denials of the subject.
@@ -197,8 +200,9 @@ impl Reach {
     }
 
     /// Step 9.
-    fn narrow(&self) -> Narrow {
-        Narrow::of(&self.wide, |role| self.denied_roles.contains_key(&role), &[Truth::True])
+    fn narrow(&self) -> &Narrow {
+        let is_denied = |role| self.denied_roles.contains_key(&role);
+        self.narrow.get_or_init(|| Narrow::of(&self.wide, is_denied, &[Truth::True]))
     }
 
     /// Step 10.
@@ -214,7 +218,7 @@ impl Reach {
         let denials = self.denials(reader, &found, &asked);
         let (why, mut entries) = if denials.is_empty() {
             let narrow = self.narrow();
-            let grants = self.grants(reader, &found, &narrow, object.own, &asked, &[Truth::True]);
+            let grants = self.grants(reader, &found, narrow, object.own, &asked, &[Truth::True]);
             if grants.is_empty() {
                 let either = [Truth::True, Truth::Indeterminate];
                 let unclear = self.grants(reader, &found, &self.hopeful(), object.own, &asked, &either);

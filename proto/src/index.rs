@@ -406,7 +406,6 @@ impl Index {
         if let (true, Some(end)) = (is_live, end) {
             self.ending.insert((end, ordinal));
         }
-        self.pairs.enter(sub, obj, ordinal);
         self.tracks_of(ordinal, |track| track.push(ordinal, is_live));
         ordinal
     }
@@ -455,9 +454,7 @@ impl Index {
             }
             Effect::Grant | Effect::Deny => {}
         }
-        if let Some(pair) = self.pairs.get_mut(sub, obj) {
-            change(pair.track(effect));
-        }
+        change(self.pairs.enter(sub, obj, ordinal).track(effect));
     }
 
     fn intern_issuer(&mut self, issuer: Issuer) -> u32 {

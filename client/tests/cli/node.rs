@@ -669,7 +669,7 @@ impl Chain {
                 Proposed::Access(serde_json::from_value::<Tuple>(tuple).unwrap().to_access().unwrap())
             });
         }
-        let preview = self.state.preview_judged(authority, &proposed, writ_client::clock::now());
+        let preview = self.state.preview(authority, &proposed, writ_client::clock::now());
         refused.extend(preview.refused.iter().map(|(statement, refusal)| RefusedStatement {
             statement: *statement,
             code: refusal.code.as_str().into(),

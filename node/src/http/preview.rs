@@ -206,7 +206,7 @@ fn copy(
         }));
     }
     let time = ledger.clock().proposal_time(state.tip().time);
-    let preview = state.preview_judged(authority, &proposed, time);
+    let preview = state.preview(authority, &proposed, time);
     Ok((proposed, refusals, preview))
 }
 

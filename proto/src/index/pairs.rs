@@ -131,11 +131,6 @@ impl Pairs {
         &mut self.all[at as usize]
     }
 
-    pub(super) fn get_mut(&mut self, sub: TextId, obj: TextId) -> Option<&mut Pair> {
-        let at = *self.places.find(hash(self.key, sub, obj), |at| self.is(*at, sub, obj))?;
-        Some(&mut self.all[at as usize])
-    }
-
     fn push(&mut self, sub: TextId, obj: TextId, entry: EntryOrdinal, hash_of_it: u64) -> PairId {
         let at = u32::try_from(self.all.len()).expect("there are no more pairs than entries");
         let (last_of_sub, last_of_obj) = (self.ends(sub).of_sub, self.ends(obj).of_obj);

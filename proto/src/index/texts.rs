@@ -55,13 +55,13 @@ impl Shapes {
         }
     }
 
-    /// The lengths that patterns of the name's type have; none if there are no such patterns.
-    fn of_type(&self, key: HashKey, name: &str) -> Option<Lengths> {
+    /// The lengths that patterns of the name's type have.
+    fn of_type(&self, key: HashKey, name: &str) -> Lengths {
         if self.lengths.is_empty() {
-            return None;
+            return Lengths::default();
         }
-        let (type_, _) = name.split_once(':')?;
-        self.lengths.get(&key.of_text(&[type_])).copied()
+        let type_ = name.split_once(':').map(|(type_, _)| key.of_text(&[type_]));
+        type_.and_then(|type_| self.lengths.get(&type_)).copied().unwrap_or_default()
     }
 }
 
@@ -89,6 +89,13 @@ struct Span {
     len: u16,
 }
 
+impl Span {
+    fn of(self, chunks: &[String]) -> &str {
+        let start = usize::from(self.start);
+        &chunks[self.chunk as usize][start..start + usize::from(self.len)]
+    }
+}
+
 impl Texts {
     pub(super) fn new(key: HashKey) -> Self {
         let shapes = Shapes { everything: None, roles: Lengths::default(), lengths: HashMap::with_hasher(key) };
@@ -100,12 +107,14 @@ impl Texts {
     }
 
     pub(super) fn get(&self, id: TextId) -> &str {
-        let Span { chunk, start, len } = self.spans[id as usize];
-        &self.chunks[chunk as usize][usize::from(start)..usize::from(start) + usize::from(len)]
+        self.spans[id as usize].of(&self.chunks)
     }
 
     pub(super) fn find(&self, text: &str) -> Option<TextId> {
-        let hash = self.key.of_text(&[text]);
+        self.find_hashed(self.key.of_text(&[text]), text)
+    }
+
+    fn find_hashed(&self, hash: u64, text: &str) -> Option<TextId> {
         let table = if text.ends_with('*') { &self.below } else { &self.exact };
         table.find(hash, |id| self.get(*id) == text).copied()
     }
@@ -119,26 +128,22 @@ impl Texts {
 
     /// Every text that covers the name `name` (a full text), most specific first; and how many were looked up.
     pub(super) fn covering(&self, name: &str, mut found: impl FnMut(TextId)) -> u32 {
-        let mut lookups = 1;
         self.find(name).into_iter().for_each(&mut found);
-        if let Some(lengths) = self.shapes.of_type(self.key, name) {
-            for prefix in wider(name).filter(|prefix| lengths.contains(prefix.len()) && !prefix.is_empty()) {
-                lookups += 1;
-                self.find_below(prefix).into_iter().for_each(&mut found);
-            }
-        }
-        self.shapes.everything.into_iter().for_each(found);
-        lookups
+        1 + self.above(self.shapes.of_type(self.key, name), || name, found)
     }
 
     /// As [`Texts::covering`], for an exact role.
     pub(super) fn covering_role(&self, role: TextId, mut found: impl FnMut(TextId)) -> u32 {
-        let mut lookups = 0;
         found(role);
-        if !self.shapes.roles.is_empty() {
-            for prefix in
-                wider(self.get(role)).filter(|prefix| !prefix.is_empty() && self.shapes.roles.contains(prefix.len()))
-            {
+        self.above(self.shapes.roles, || self.get(role), found)
+    }
+
+    /// The patterns above a name, those of its type being of these lengths. Mostly there are none, and then its
+    /// text is not read.
+    fn above<'a>(&self, lengths: Lengths, name: impl FnOnce() -> &'a str, mut found: impl FnMut(TextId)) -> u32 {
+        let mut lookups = 0;
+        if !lengths.is_empty() {
+            for prefix in wider(name()).filter(|prefix| !prefix.is_empty() && lengths.contains(prefix.len())) {
                 lookups += 1;
                 self.find_below(prefix).into_iter().for_each(&mut found);
             }
@@ -153,18 +158,15 @@ impl Texts {
     }
 
     pub(super) fn intern(&mut self, text: &str) -> TextId {
-        if let Some(id) = self.find(text) {
+        let hash = self.key.of_text(&[text]);
+        if let Some(id) = self.find_hashed(hash, text) {
             return id;
         }
         let id = u32::try_from(self.spans.len()).expect("a log names fewer than 2^32 texts");
         let span = self.append(text);
         self.spans.push(span);
-        let hash = self.key.of_text(&[text]);
         let Self { key, chunks, spans, exact, below, .. } = self;
-        let rehash = |id: &TextId| {
-            let Span { chunk, start, len } = spans[*id as usize];
-            key.of_text(&[&chunks[chunk as usize][usize::from(start)..usize::from(start) + usize::from(len)]])
-        };
+        let rehash = |id: &TextId| key.of_text(&[spans[*id as usize].of(chunks)]);
         let table = if text.ends_with('*') { below } else { exact };
         table.insert_unique(hash, id, rehash);
         self.shapes.insert(self.key, text, id);

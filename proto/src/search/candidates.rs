@@ -3,7 +3,8 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::{is_pattern, is_role};
+use super::{Budget, is_pattern, is_role};
+use crate::decision::Reader;
 use crate::index::{Index, Pair, TextId};
 use crate::name::{Action, covers_text};
 use crate::record::may_cover_role;
@@ -98,6 +99,50 @@ impl Candidates {
         let mut is_below = false;
         *looked += index.covering(index.text(text), |pattern| is_below |= listed.contains(&pattern));
         is_below
+    }
+}
+
+/// A walk over the candidates from a text on, in steps.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    candidates: Candidates,
+    at: Option<TextId>,
+    end: TextId,
+}
+
+impl Walk {
+    pub(super) fn new(index: &Index, candidates: Candidates, from: TextId) -> Self {
+        let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
+        Self { candidates, at: Some(from), end }
+    }
+
+    /// Where the walk goes on; `None`: it is at its end.
+    pub(super) fn at(&self) -> Option<TextId> {
+        self.at
+    }
+
+    /// Goes on until the budget is used up, and adds what `judge` makes of the candidates.
+    pub(super) fn step<'a, T>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        budget: Budget,
+        found: &mut Vec<T>,
+        mut judge: impl FnMut(&mut Reader<'a>, TextId) -> Option<T>,
+    ) {
+        let before = found.len();
+        while let Some(at) = self.at {
+            if found.len() - before >= budget.results || reader.lookups >= budget.lookups {
+                return;
+            }
+            match self.candidates.next(reader.index, at, self.end, &mut reader.lookups, budget.lookups) {
+                Next::None => self.at = None,
+                Next::Later(at) => self.at = Some(at),
+                Next::Some(text) => {
+                    self.at = Some(text + 1);
+                    found.extend(judge(reader, text));
+                }
+            }
+        }
     }
 }
 

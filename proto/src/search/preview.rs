@@ -69,36 +69,10 @@ impl State {
     /// the two moments between which nothing differs but that: the instant at which all of it has begun, and
     /// what is known without it and with it.
     ///
-    /// Nothing is judged here: who asks sorts out first what would be refused. Costs a copy of the
-    /// index.
-    pub fn preview(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> (Index, Moment, Moment) {
-        let Preview { index, before, after, .. } = self.preview_if(authority, proposed, time, |_, _, _, _| Ok(()));
-        (index, before, after)
-    }
-
-    /// The search for what `proposed` would change. See [`State::preview`].
-    pub fn preview_changes(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> (Index, Changes) {
-        let (index, before, after) = self.preview(authority, proposed, time);
-        let changes = Changes::new(&index, before, after, (0, 0));
-        (index, changes)
-    }
-
-    /// As [`State::preview`], without what a block of that time would refuse for its authority's scope, for a bound on
-    /// live entries, or because its target is not the authority's own. Signatures, conditions, and how many
-    /// records a block takes are not looked at.
-    pub fn preview_judged(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> Preview {
-        self.preview_if(authority, proposed, time, |index, authority, proposed, time| {
-            self.judge(index, authority, proposed, time)
-        })
-    }
-
-    fn preview_if(
-        &self,
-        authority: u32,
-        proposed: &[Proposed],
-        time: LedgerTime,
-        judge: impl Fn(&Index, u32, &Proposed, LedgerTime) -> Result<(), Refusal>,
-    ) -> Preview {
+    /// What a block of that time would refuse is left out: for its authority's scope, for a bound on live entries, or
+    /// because its target is not the authority's own. Signatures, conditions, and how many records a block takes are
+    /// not looked at. Costs a copy of the index.
+    pub fn preview(&self, authority: u32, proposed: &[Proposed], time: LedgerTime) -> Preview {
         let (tip, log_size) = (self.tip(), self.log().size());
         let (height, added) = (tip.height + 1, time.max(tip.time.saturating_add_millis(1)));
         let mut index = self.index().clone();
@@ -107,7 +81,7 @@ impl State {
         let mut refused = Vec::new();
         let root = self.authorities().root_of(authority);
         for (leaf, proposed) in (log_size..).zip(proposed) {
-            if let Err(refusal) = judge(&index, authority, proposed, added) {
+            if let Err(refusal) = self.judge(&index, authority, proposed, added) {
                 refused.push((made.len(), refusal));
                 made.push(None);
                 continue;

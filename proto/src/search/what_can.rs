@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::candidates::{Candidates, Next};
+use super::candidates::{Candidates, Walk};
 use super::{Budget, Conditions, is_named_object};
 use crate::decision::{Moment, Party, Reach, Reader, Rights};
 use crate::index::{Index, Pair, TextId};
@@ -24,9 +24,7 @@ pub struct WhatCan {
     /// With its colon.
     type_: Option<alloc::string::String>,
     moment: Moment,
-    candidates: Candidates,
-    at: Option<TextId>,
-    end: TextId,
+    walk: Walk,
 }
 
 impl WhatCan {
@@ -48,48 +46,34 @@ impl WhatCan {
         let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.obj);
         let pairs = reach.bearers().flat_map(|sub| index.pairs_of_sub(sub));
         let candidates = Candidates::of(index, pairs.map(granted));
-        let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
         let type_ = type_.map(|type_| [type_, ":"].concat());
-        Self { sub, type_, moment, candidates, at: Some(from), end }
+        Self { sub, type_, moment, walk: Walk::new(index, candidates, from) }
     }
 
     /// Where the search goes on; `None`: it is at its end.
     pub fn at(&self) -> Option<TextId> {
-        self.at
+        self.walk.at()
     }
 
     /// Goes on for a step, and adds what was found, patterns too.
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Possession>) {
-        let moment = self.moment;
+        let Self { sub, type_, moment, walk } = self;
+        let moment = *moment;
         let mut reader = Reader::new(index, &moment, conditions);
-        let subject = Party::of_name(&mut reader, &self.sub);
+        let subject = Party::of_name(&mut reader, sub);
         let reach = Reach::of(&mut reader, &subject);
-        let before = found.len();
+        // `*` is of every type.
+        let is_asked_for =
+            |text: &str| type_.as_ref().is_none_or(|type_| text.starts_with(type_.as_str()) || text == "*");
         // To begin is not counted, or a subject with many roles would never get on.
         reader.lookups = 0;
-        while let Some(at) = self.at {
-            if found.len() - before >= budget.results || reader.lookups >= budget.lookups {
-                return;
+        walk.step(&mut reader, budget, found, |reader, obj| {
+            if !is_asked_for(index.text(obj)) || !is_named_object(index, obj, moment.height) {
+                return None;
             }
-            match self.candidates.next(index, at, self.end, &mut reader.lookups, budget.lookups) {
-                Next::None => self.at = None,
-                Next::Later(at) => self.at = Some(at),
-                Next::Some(obj) => {
-                    self.at = Some(obj + 1);
-                    if self.is_of_type(index.text(obj)) && is_named_object(index, obj, moment.height) {
-                        let object = Party::on_entries(&mut reader, obj);
-                        let rights = reach.rights(&mut reader, &object);
-                        if !rights.is_none() {
-                            found.push(Possession { obj, rights });
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// `*` is of every type.
-    fn is_of_type(&self, text: &str) -> bool {
-        self.type_.as_ref().is_none_or(|type_| text.starts_with(type_.as_str()) || text == "*")
+            let object = Party::on_entries(reader, obj);
+            let rights = reach.rights(reader, &object);
+            (!rights.is_none()).then_some(Possession { obj, rights })
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::candidates::{Candidates, Next};
+use super::candidates::{Candidates, Walk};
 use super::{Budget, Conditions, is_named_subject, is_pattern};
 use crate::decision::{Moment, Party, Reach, Reader};
 use crate::index::{Index, Pair, TextId};
@@ -14,9 +14,7 @@ pub struct WhoCan {
     obj: Name,
     act: Option<Action>,
     moment: Moment,
-    candidates: Candidates,
-    at: Option<TextId>,
-    end: TextId,
+    walk: Walk,
 }
 
 impl WhoCan {
@@ -30,40 +28,25 @@ impl WhoCan {
         let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.sub);
         let pairs = objects.into_iter().flat_map(|obj| index.pairs_of_obj(obj));
         let candidates = Candidates::behind(index, pairs.map(granted));
-        let end = TextId::try_from(index.texts()).unwrap_or(TextId::MAX);
-        Self { obj, act, moment, candidates, at: Some(from), end }
+        Self { obj, act, moment, walk: Walk::new(index, candidates, from) }
     }
 
     /// Where the search goes on; `None`: it is at its end.
     pub fn at(&self) -> Option<TextId> {
-        self.at
+        self.walk.at()
     }
 
     /// Goes on for a step, and adds the subjects found, patterns too.
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<TextId>) {
-        let moment = self.moment;
+        let Self { obj, act, moment, walk } = self;
+        let moment = *moment;
         let mut reader = Reader::new(index, &moment, conditions);
-        let object = Party::of_name(&mut reader, &self.obj);
-        let before = found.len();
-        while let Some(at) = self.at {
-            if found.len() - before >= budget.results || reader.lookups >= budget.lookups {
-                return;
-            }
-            match self.candidates.next(index, at, self.end, &mut reader.lookups, budget.lookups) {
-                Next::None => self.at = None,
-                Next::Later(at) => self.at = Some(at),
-                Next::Some(text) => {
-                    self.at = Some(text + 1);
-                    if is_named_subject(index, text, moment.height)
-                        && Reach::of_text(&mut reader, text)
-                            .decide(&mut reader, &object, self.act.as_ref())
-                            .is_granted()
-                    {
-                        found.push(text);
-                    }
-                }
-            }
-        }
+        let object = Party::of_name(&mut reader, obj);
+        walk.step(&mut reader, budget, found, |reader, text| {
+            let is_granted = is_named_subject(index, text, moment.height)
+                && Reach::of_text(reader, text).decide(reader, &object, act.as_ref()).is_granted();
+            is_granted.then_some(text)
+        });
     }
 }
 
