@@ -216,7 +216,7 @@ impl Config {
         );
         match network {
             None => alone,
-            Some(network) => [alone, network.to_text(), consensus.to_text()].concat(),
+            Some(network) => [alone, network.text(), consensus.text()].concat(),
         }
     }
 

@@ -63,7 +63,7 @@ pub enum NetworkError {
     #[error("cannot listen at `{address}`: {reason}")]
     NotListening {
         /// Where it was to listen.
-        address: Endpoint,
+        address: Box<Endpoint>,
         /// Why not.
         reason: String,
     },

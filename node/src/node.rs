@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
@@ -21,7 +21,7 @@ use crate::chain::{rebuild, settle_every};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::consensus::{self, Consensus, EnginePeers, Mode};
-use crate::guard::{SignGuard, Standing, TipGuard, key_file};
+use crate::guard::{self, SignGuard, TipGuard, key_file};
 use crate::home::Home;
 use crate::http;
 use crate::init::DEV_AUTHORITY;
@@ -29,12 +29,16 @@ use crate::ledger::Ledger;
 use crate::network::{self, Endpoint, Network};
 use crate::shutdown::stopped;
 use crate::signer::Signer;
+use crate::standing::{Observed, Standing};
 use crate::storage::{self, LogStore};
 
 /// How long connections may take to finish their last request.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often the disk's free room is looked at.
 const DISK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked at whether the node has all that is known to exist.
+const STANDING_EVERY: Duration = Duration::from_millis(100);
 
 /// A running node.
 pub struct Node {
@@ -109,6 +113,10 @@ impl Node {
         };
         let consensus = tokio::spawn(consensus.run(engine));
 
+        if network.is_some() {
+            ledger.set_may_answer(false);
+            tokio::spawn(judge_standing(ledger.clone(), Standing::new(guarded, Instant::now()), stopping.clone()));
+        }
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));
         tokio::spawn(wake_to_settle(ledger.clone(), stopping.clone()));
         tokio::spawn(keep_clock_ahead(ledger.clone(), stopping.clone()));
@@ -222,7 +230,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     let store = open_store(home, &state)?;
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
     // Blocks that are lost can be fetched from peers, up to where the guard knows them; who is alone cannot.
-    let catches_up = matches!(standing, Standing::Behind { .. }) && config.network.is_some();
+    let catches_up = matches!(standing, guard::Standing::Behind { .. }) && config.network.is_some();
     ensure!(standing.may_answer() || catches_up, "this node must not answer: {standing}");
     let guarded = guard.mark()?.map_or(0, |mark| mark.height);
     let last_block = store.tip()?.map(|tip| tip.time);
@@ -307,6 +315,28 @@ async fn watch_disk(ledger: Ledger, home: Home, free_bytes_min: u64, stopping: w
         if writable != ledger.is_writable() {
             tracing::warn!(writable, "the disk's free room crossed its bound");
             ledger.set_writable(writable);
+        }
+    }
+}
+
+/// Says whether the node may answer, and whether it is caught up, as that changes.
+async fn judge_standing(ledger: Ledger, mut standing: Standing, stopping: watch::Receiver<bool>) {
+    let mut looks = tokio::time::interval(STANDING_EVERY);
+    let mut stop = std::pin::pin!(stopped(stopping));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = looks.tick() => {}
+        }
+        let observed = {
+            let state = ledger.read();
+            Observed { height: state.tip().height, size: state.log().size(), cosigned: None, heard: false }
+        };
+        let verdict = standing.judge(observed, Instant::now());
+        if (verdict.may_answer, verdict.caught_up) != (ledger.may_answer(), ledger.is_caught_up()) {
+            tracing::info!(verdict.may_answer, verdict.caught_up, height = observed.height, "standing");
+            ledger.set_may_answer(verdict.may_answer);
+            ledger.set_caught_up(verdict.caught_up);
         }
     }
 }

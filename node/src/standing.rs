@@ -27,8 +27,8 @@ pub(crate) struct Observed {
     pub(crate) size: u64,
     /// The size of the log that more than a third of the validators have cosigned, as far as this node has heard.
     pub(crate) cosigned: Option<u64>,
-    /// Nodes that are connected.
-    pub(crate) peers: usize,
+    /// Whether a peer has told all the cosignatures that it knows.
+    pub(crate) heard: bool,
 }
 
 /// What follows from it.
@@ -59,10 +59,8 @@ impl Standing {
         let level = seen.height >= self.guarded;
         let is_behind = seen.cosigned.is_some_and(|cosigned| cosigned > seen.size);
         self.behind = if is_behind { self.behind.or(Some(now)) } else { None };
-        let heard = seen.peers > 0 && seen.cosigned.is_some();
         let waited = now.saturating_duration_since(self.started) >= HEARING;
-        // Cosignatures come with the greeting of a peer; a chain without a block has none yet.
-        self.arrived |= level && !is_behind && (heard || waited);
+        self.arrived |= level && !is_behind && (seen.heard || waited);
         let late = self.behind.is_some_and(|since| now.saturating_duration_since(since) > LAG);
         Verdict { may_answer: self.arrived, caught_up: self.arrived && level && !late }
     }
@@ -72,7 +70,7 @@ impl Standing {
 mod tests {
     use super::*;
 
-    const QUIET: Observed = Observed { height: 5, size: 50, cosigned: None, peers: 0 };
+    const QUIET: Observed = Observed { height: 5, size: 50, cosigned: None, heard: false };
 
     #[test]
     fn a_node_that_hears_nobody_answers_after_a_while_and_one_behind_its_guard_does_not() {
@@ -90,7 +88,7 @@ mod tests {
         let start = Instant::now();
         let mut standing = Standing::new(0, start);
         let mut at = |height, size, cosigned, after| {
-            let seen = Observed { height, size, cosigned: Some(cosigned), peers: 1 };
+            let seen = Observed { height, size, cosigned: Some(cosigned), heard: true };
             standing.judge(seen, start + Duration::from_millis(after))
         };
         assert!(!at(0, 0, 90, 10).may_answer);
@@ -106,6 +104,9 @@ mod tests {
     fn who_hears_that_it_is_where_the_others_are_answers_at_once() {
         let start = Instant::now();
         let mut standing = Standing::new(5, start);
-        assert!(standing.judge(Observed { cosigned: Some(50), peers: 1, ..QUIET }, start).caught_up);
+        assert!(standing.judge(Observed { cosigned: Some(50), heard: true, ..QUIET }, start).caught_up);
+        let mut young = Standing::new(0, start);
+        let empty = Observed { height: 0, size: 0, cosigned: None, heard: true };
+        assert!(young.judge(empty, start).caught_up, "a chain without a block has no cosignatures");
     }
 }

@@ -92,7 +92,7 @@ impl Network {
     }
 
     /// The section of the file.
-    pub(super) fn to_text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let list = |items: Vec<String>| match items.len() {
             0 => "[]".to_owned(),
             _ => format!("[\n{}]", items.iter().map(|item| format!("    \"{item}\",\n")).collect::<String>()),
@@ -180,7 +180,7 @@ impl Consensus {
     }
 
     /// The section of the file.
-    pub(super) fn to_text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let Self { propose_timeout_ms, prevote_timeout_ms, precommit_timeout_ms, timeout_delta_ms, rebroadcast_ms } =
             self;
         format!(

@@ -147,7 +147,7 @@ pub(super) async fn start(
 
 /// Listens, and learns where: port 0 takes any.
 async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, NetworkError> {
-    let fault = |reason: String| NetworkError::NotListening { address: at, reason };
+    let fault = |reason: String| NetworkError::NotListening { address: Box::new(at), reason };
     swarm.listen_on(at.to_multiaddr()).map_err(|error| fault(error.to_string()))?;
     let listening = async {
         loop {
