@@ -6,7 +6,7 @@
 //! 2. tip guard: height and hashes, fsynced, outside the database;
 //! 3. state: the changes, under the write lock;
 //! 4. pool: settled records leave;
-//! 5. waiters are told.
+//! 5. checkpoints and waiters are told.
 //!
 //! So nobody hears of a block that is not durable, and no record leaves the pool before the state has it.
 //! Any failure of a write ends the process: nothing is tried again on a disk that lied once.
@@ -25,6 +25,7 @@ use writ_proto::record::{RecordId, Signed, Verified};
 use writ_proto::refusal::Refusal;
 use writ_proto::state::{Changes, Placed, State};
 
+use crate::checkpoints::Checkpoints;
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
 use crate::storage::{LogStore, StoredBlock, StoredPlace, Undecided};
@@ -40,6 +41,7 @@ pub struct Chain {
     me: KeyId,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
+    checkpoints: Option<Checkpoints>,
 }
 
 /// A block with what follows from it.
@@ -55,7 +57,13 @@ impl Chain {
         let guard = Arc::new(guard);
         let counted = guard.clone();
         ledger.count_syncs_of(move || counted.syncs());
-        Self { ledger, store, guard, me, executed: HashMap::new() }
+        Self { ledger, store, guard, me, executed: HashMap::new(), checkpoints: None }
+    }
+
+    /// The same, which tells `checkpoints` of each block.
+    #[must_use]
+    pub fn telling(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
     }
 
     fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -173,6 +181,9 @@ impl Chain {
             self.store.put_refused(&expired).map_err(Fatal::new)?;
         }
         self.executed.clear();
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.applied();
+        }
         self.ledger.announce();
         tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
         Ok(())

@@ -3,11 +3,12 @@
 //! ```text
 //!   writ.toml            the configuration
 //!   genesis.json         where the chain starts
+//!   checkpoint           the final checkpoint, as the node last wrote it down; made again if it is lost
 //!   db/                  RocksDB: the system of record
 //!   wal/                 the engine's write-ahead log
 //!   guard/               the tip guard and the clock's high-water mark: never part of a backup
 //!   keys/vote.key        the voting key, and beside it the sign guard: never part of a backup
-//!   keys/checkpoint.key  the key that cosigns checkpoints
+//!   keys/checkpoint.key  the key that cosigns checkpoints, and beside it the checkpoint guard: never part of a backup
 //!   keys/node.key        the transport's key
 //! ```
 
@@ -36,6 +37,11 @@ impl Home {
     /// The genesis as JSON.
     pub fn genesis(&self) -> PathBuf {
         self.0.join("genesis.json")
+    }
+
+    /// The final checkpoint.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint")
     }
 
     /// The database.

@@ -15,6 +15,7 @@ mod body;
 mod chain;
 mod changes;
 mod check;
+mod checkpoint;
 mod cursor;
 mod entries;
 mod error;
@@ -49,6 +50,7 @@ use axum::routing::{MethodFilter, on};
 use hyper::body::Body as _;
 use tokio::sync::Semaphore;
 
+use crate::checkpoints::{Checkpoints, FinalCheckpoint};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use body::{Content, Media};
@@ -73,6 +75,7 @@ const WAITING_QUESTIONS_MAX: usize = 256;
 #[derive(Clone)]
 pub struct Api {
     ledger: Ledger,
+    checkpoints: Option<Checkpoints>,
     metrics: Metrics,
     role: &'static str,
     peers: fn() -> usize,
@@ -85,6 +88,7 @@ struct App(Arc<Shared>);
 
 struct Shared {
     ledger: Ledger,
+    checkpoints: Option<Checkpoints>,
     metrics: Metrics,
     role: &'static str,
     peers: fn() -> usize,
@@ -149,6 +153,8 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/validators", &[], |app, call| Box::pin(chain::validators(app, call))),
     get("/v1/proofs/inclusion", proofs::INCLUSION, |app, call| Box::pin(proofs::inclusion(app, call))),
     get("/v1/proofs/consistency", proofs::CONSISTENCY, |app, call| Box::pin(proofs::consistency(app, call))),
+    get("/checkpoint", &[], |app, call| Box::pin(checkpoint::checkpoint(app, call))),
+    get("/policy", &[], |app, call| Box::pin(checkpoint::policy(app, call))),
     get("/healthz", &[], |app, call| Box::pin(health::alive(app, call))),
     get("/readyz", &[], |app, call| Box::pin(health::ready(app, call))),
     get("/metrics", &[], |app, call| Box::pin(health::metrics(app, call))),
@@ -158,7 +164,14 @@ const ENDPOINTS: &[Endpoint] = &[
 /// The interface over `ledger`, of a validator without peers, unless it is told more.
 pub fn router(ledger: Ledger) -> Api {
     let metrics = Metrics::new();
-    Api { ledger, metrics, role: "validator", peers: || 0, body_timeout: HttpLimits::default().body_timeout }
+    Api {
+        ledger,
+        checkpoints: None,
+        metrics,
+        role: "validator",
+        peers: || 0,
+        body_timeout: HttpLimits::default().body_timeout,
+    }
 }
 
 impl Api {
@@ -168,6 +181,12 @@ impl Api {
         Self { role, peers, ..self }
     }
 
+    /// Shows these checkpoints too.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
     /// What the node counts.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -175,11 +194,12 @@ impl Api {
 
     /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
     pub fn into_router(self) -> Router {
-        let Self { ledger, metrics, role, peers, body_timeout } = self;
+        let Self { ledger, checkpoints, metrics, role, peers, body_timeout } = self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let app = App(Arc::new(Shared {
             ledger,
+            checkpoints,
             metrics,
             role,
             peers,
@@ -263,6 +283,11 @@ fn method_label(method: &Method) -> &'static str {
 impl App {
     fn ledger(&self) -> &Ledger {
         &self.0.ledger
+    }
+
+    /// The final checkpoint, if there is one yet.
+    fn final_checkpoint(&self) -> Option<FinalCheckpoint> {
+        self.0.checkpoints.as_ref()?.final_note()
     }
 
     /// Runs something that reads much or computes for long, off the threads that serve connections. Only a

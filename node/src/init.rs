@@ -172,6 +172,7 @@ impl NodeKeys {
         key_file::write(&home.checkpoint_key(), &self.checkpoint)?;
         key_file::write(&home.node_key(), &self.node)?;
         crate::guard::SignGuard::create(&home.keys(), &genesis.chain_id(), &self.vote.public())?;
+        crate::guard::CheckpointGuard::create(&home.keys(), &genesis.chain_id(), &self.checkpoint.public())?;
         Ok(())
     }
 }

@@ -16,9 +16,10 @@ use writ_proto::limits::BLOCK_BYTES_MAX;
 use writ_proto::state::State;
 
 use crate::chain::{Chain, rebuild, settle_every};
+use crate::checkpoints::{CheckpointFault, Checkpoints};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::guard::{SignGuard, TipGuard, key_file};
+use crate::guard::{CheckpointGuard, SignGuard, TipGuard, key_file};
 use crate::home::Home;
 use crate::http;
 use crate::init::DEV_AUTHORITY;
@@ -36,6 +37,8 @@ pub struct Node {
     address: SocketAddr,
     ledger: Ledger,
     engine: Engine,
+    checkpoints: Checkpoints,
+    cosigning: JoinHandle<Result<(), CheckpointFault>>,
     http: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -66,12 +69,12 @@ impl Node {
             let (home, config) = (home.clone(), config.clone());
             move || open(&home, &config, genesis)
         });
-        let Opened { ledger, guard, signer } = opened.await??;
+        let Opened { ledger, guard, signer, checkpoints } = opened.await??;
         let me = signer.0.public_key().id();
         let signer = Arc::new(signer);
         let counted = signer.clone();
         ledger.count_syncs_of(move || counted.0.syncs());
-        let chain = Chain::new(ledger.clone(), guard, me);
+        let chain = Chain::new(ledger.clone(), guard, me).telling(checkpoints.clone());
         let engine_config = writ_engine::Config {
             chain: *ledger.read().chain(),
             moniker: "writ".into(),
@@ -86,14 +89,15 @@ impl Node {
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));
         tokio::spawn(wake_to_settle(ledger.clone(), stopping.clone()));
         tokio::spawn(keep_clock_ahead(ledger.clone(), stopping.clone()));
-        let router = http::router(ledger.clone());
+        let cosigning = tokio::spawn(checkpoints.clone().run(stopped(stopping.clone())));
+        let router = http::router(ledger.clone()).with_checkpoints(checkpoints.clone());
         let http = tokio::spawn(http::serve(listener, router, http::HttpLimits::from(&config.http), stopped(stopping)));
         let (height, entries) = {
             let state = ledger.read();
             (state.tip().height, state.index().len())
         };
         tracing::info!(%address, height, entries, "the node answers");
-        Ok(Self { address, ledger, engine, http, stop })
+        Ok(Self { address, ledger, engine, checkpoints, cosigning, http, stop })
     }
 
     /// Where it answers.
@@ -106,19 +110,28 @@ impl Node {
         &self.ledger
     }
 
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
     /// Runs until `shutdown` completes, then stops in order; or until the engine ends by itself, which is
     /// an error.
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let ended = tokio::select! {
             () = shutdown => None,
-            outcome = self.engine.stopped() => Some(outcome),
+            outcome = self.engine.stopped() => Some(outcome.context("consensus has ended")),
+            outcome = &mut self.cosigning => Some(match outcome {
+                Ok(outcome) => outcome.context("checkpoints can no longer be signed"),
+                Err(panicked) => Err(anyhow::Error::new(panicked).context("cosigning has ended")),
+            }),
         };
         match ended {
             None => self.stop().await,
             // Nothing can be taken in any more, and to go on answering could hide that.
             Some(outcome) => {
                 let _ = self.stop.send(true);
-                outcome.context("consensus has ended")?;
+                outcome?;
                 Err(EngineError::Stopped.into())
             }
         }
@@ -134,6 +147,8 @@ impl Node {
         }
         self.engine.stop();
         self.engine.stopped().await.context("consensus did not stop in order")?;
+        // It writes the last final checkpoint down.
+        (&mut self.cosigning).await.context("cosigning did not stop in order")??;
         self.ledger.clock().settle().context("the clock's mark could not be kept")
     }
 }
@@ -142,6 +157,7 @@ struct Opened {
     ledger: Ledger,
     guard: TipGuard,
     signer: Signer,
+    checkpoints: Checkpoints,
 }
 
 /// A key for the tables in memory that nobody else knows.
@@ -169,7 +185,10 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
         tracing::info!(recalled, "records that were acknowledged before the last stop wait for a block again");
         ledger.work().notify_one();
     }
-    Ok(Opened { ledger, guard, signer })
+    let cosigning =
+        CheckpointGuard::open(&home.keys(), ledger.read().chain(), key_file::read(&home.checkpoint_key())?)?;
+    let checkpoints = Checkpoints::new(ledger.clone(), Some(cosigning), home.checkpoint());
+    Ok(Opened { ledger, guard, signer, checkpoints })
 }
 
 /// Opens the database of the chain of `state`, or makes it.

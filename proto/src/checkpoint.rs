@@ -95,6 +95,11 @@ impl Checkpoint {
         Ok(Self { origin: origin.into(), size, root })
     }
 
+    /// What a note claims. **Nothing is verified**: that is for [`Cosigners::verify`].
+    pub fn claimed_by(note: &str) -> Result<Self, NoteError> {
+        Self::from_body(note::Note::parse(note)?.body)
+    }
+
     /// The log signature and the cosignature of `key`, at `time` in seconds since 1970.
     ///
     /// Whoever signs keeps what it signed, so that it never signs a smaller size, nor another root of one size.

@@ -133,8 +133,8 @@ pub struct Place {
     /// The final checkpoint, a signed note ([`crate::checkpoint::Cosigners::verify`]), if there is one that covers
     /// the record's block; `None` before that, and in the receipts of a batch.
     pub checkpoint: Option<String>,
-    /// The inclusion proof against the checkpoint's size and root, base64 hashes.
-    #[serde(default)]
+    /// The inclusion proof against the checkpoint's size and root, base64 hashes; there with `checkpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_inclusion: Option<Vec<String>>,
 }
 
