@@ -18,6 +18,9 @@ fi
 # The second verifier (tests/verifier) is Python; its tests make an environment for it, which takes venv and pip.
 have python3 || missing+=(python3)
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+# A stock Go program opens checkpoints (tests/outside), without a network: modules come from Debian too.
+have go || missing+=(golang-go)
+[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/note ] || missing+=(golang-golang-x-mod-dev)
 if [ "${#missing[@]}" -gt 0 ]; then
     echo "installing: ${missing[*]}" >&2
     as_root=()

@@ -8,6 +8,7 @@ use writ_proto::api::{
     AuthorityAnswer, Batch, BatchAnswer, BatchResult, BriefAnswer, BriefResult, CheckAnswer, ConsistencyAnswer,
     EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, Receipt, Status, to_base64,
 };
+use writ_proto::checkpoint::Cosigners;
 use writ_proto::export::Frame;
 use writ_proto::genesis::Genesis;
 use writ_proto::record::{Effect, RecordId, Signed};
@@ -31,6 +32,7 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
+    trusted: Option<Cosigners>,
 }
 
 /// How long an answer to a submission waits.
@@ -112,7 +114,14 @@ impl Client {
     /// # Errors
     /// If there is none, or one is no address.
     pub fn new(nodes: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ClientError> {
-        Ok(Self { transport: Transport::new(nodes)? })
+        Ok(Self { transport: Transport::new(nodes)?, trusted: None })
+    }
+
+    /// The same, which also verifies every checkpoint that it is given in a receipt: a quorum of these must have
+    /// signed it. They come from a genesis ([`Cosigners::of`]) or a policy ([`Cosigners::from_policy`]) that is trusted.
+    #[must_use]
+    pub fn trusting(self, cosigners: Cosigners) -> Self {
+        Self { trusted: Some(cosigners), ..self }
     }
 
     /// The addresses of the nodes.
@@ -122,7 +131,7 @@ impl Client {
 
     /// A client of each node alone, to compare them.
     pub fn apart(&self) -> impl Iterator<Item = Result<Self, ClientError>> {
-        self.nodes().iter().map(|node| Self::new([node]))
+        self.nodes().iter().map(|node| Ok(Self { trusted: self.trusted.clone(), ..Self::new([node])? }))
     }
 
     /// How a node stands.
@@ -138,6 +147,26 @@ impl Client {
     /// The genesis, as a node tells it: compare its chain id with one that came another way.
     pub fn genesis(&self) -> Result<Genesis, ClientError> {
         self.get("/v1/genesis".into(), "genesis")
+    }
+
+    /// The final checkpoint as the node has it, a signed note; `None` before there is one. Verify it with
+    /// [`Cosigners::verify`]; how it fits what is known, with [`Client::check_growth`].
+    pub fn checkpoint(&self) -> Result<Option<String>, ClientError> {
+        match self.text("/checkpoint", "checkpoint") {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whom the node says to believe about checkpoints: as good as the node.
+    pub fn policy(&self) -> Result<String, ClientError> {
+        self.text("/policy", "policy")
+    }
+
+    fn text(&self, path: &str, what: &'static str) -> Result<String, ClientError> {
+        let answer = self.transport.call(&Call { accept: "text/plain", ..Call::get(path) })?;
+        text_of(&answer.node, answer.body, what)
     }
 
     /// Who may speak of what.
@@ -176,7 +205,10 @@ impl Client {
     pub fn record_json(&self, id: RecordId) -> Result<(Receipt, String), ClientError> {
         let answer = self.transport.call(&Call::get(format!("/v1/records/{id}")))?;
         let receipt: Receipt = read_json(&answer.node, &answer.body, "record")?;
-        verify::check_record(id, &receipt).map_err(|fault| proof(&answer.node, fault))?;
+        let found = verify::check_record(id, &receipt).map_err(|fault| proof(&answer.node, fault))?;
+        if let Some((record, _)) = found {
+            self.check_trusted(&answer.node, &record, &receipt)?;
+        }
         Ok((receipt, text_of(&answer.node, answer.body, "record")?))
     }
 
@@ -187,7 +219,10 @@ impl Client {
         let answer = self.transport.call(&call)?;
         let receipt: Receipt = read_json(&answer.node, &answer.body, "receipt")?;
         match verify::check_receipt(record, &receipt) {
-            Ok(_) => Ok(receipt),
+            Ok(_) => {
+                self.check_trusted(&answer.node, record, &receipt)?;
+                Ok(receipt)
+            }
             // A duplicate was perhaps signed another time, with another `submit_by`.
             Err(ProofFault::Proof(_)) if receipt.duplicate => {
                 let stored = self.record(record.id())?;
@@ -278,6 +313,12 @@ impl Client {
         let answer = self.transport.call(&Call::get(with_query("/v1/proofs/consistency", pairs)))?;
         let read: ConsistencyAnswer = read_json(&answer.node, &answer.body, "consistency proof")?;
         verify::check_consistency(earlier, later, &read).map_err(|fault| proof(&answer.node, fault))
+    }
+
+    fn check_trusted(&self, node: &str, record: &Signed, receipt: &Receipt) -> Result<(), ClientError> {
+        let Some(cosigners) = &self.trusted else { return Ok(()) };
+        let checked = verify::check_receipt_checkpoint(record, receipt, cosigners);
+        checked.map(drop).map_err(|fault| proof(node, fault))
     }
 
     fn get<T: DeserializeOwned>(&self, path: String, what: &'static str) -> Result<T, ClientError> {

@@ -6,7 +6,7 @@
 //! 2. tip guard: height and hashes, fsynced, outside the database;
 //! 3. state: the changes, under the write lock;
 //! 4. pool: settled records leave;
-//! 5. waiters are told.
+//! 5. checkpoints and waiters are told.
 //!
 //! So nobody hears of a block that is not durable, and no record leaves the pool before the state has it.
 //! Any failure of a write ends the process: nothing is tried again on a disk that lied once.
@@ -25,6 +25,7 @@ use writ_proto::record::{RecordId, Signed, Verified};
 use writ_proto::refusal::{Code, Refusal};
 use writ_proto::state::{Changes, Placed, State};
 
+use crate::checkpoints::Checkpoints;
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
 use crate::storage::{LogStore, SignedStatement, StoredBlock, StoredEvidence, StoredPlace, Undecided};
@@ -44,6 +45,7 @@ pub struct Chain {
     signed: SignedProposal,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
+    checkpoints: Option<Checkpoints>,
 }
 
 /// See [`Chain::remembering`].
@@ -59,13 +61,19 @@ impl Chain {
     /// The writer of `ledger`, voting with the key of id `me`.
     pub fn new(ledger: Ledger, guard: Arc<TipGuard>, me: KeyId) -> Self {
         let store = ledger.shared_store();
-        Self { ledger, store, guard, me, signed: Box::new(|_, _| None), executed: HashMap::new() }
+        Self { ledger, store, guard, me, signed: Box::new(|_, _| None), executed: HashMap::new(), checkpoints: None }
     }
 
     /// Asks `signed` what was signed as the proposal of a height and round, before it builds one.
     #[must_use]
     pub fn remembering(self, signed: impl Fn(u64, u32) -> Option<Digest> + Send + 'static) -> Self {
         Self { signed: Box::new(signed), ..self }
+    }
+
+    /// The same, which tells `checkpoints` of each block.
+    #[must_use]
+    pub fn telling(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
     }
 
     fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -198,6 +206,9 @@ impl Chain {
         }
         self.refuse(self.inadmissible(lingering))?;
         self.executed.clear();
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.applied();
+        }
         self.ledger.announce();
         tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
         Ok(())

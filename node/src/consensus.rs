@@ -27,6 +27,7 @@ use writ_engine::{Engine, EngineError, VoteSigner};
 use writ_proto::key::KeyId;
 
 use crate::chain::Chain;
+use crate::checkpoints::Checkpoints;
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
 use crate::network::Endpoint;
@@ -77,6 +78,7 @@ pub enum Mode {
 pub(crate) struct Setup {
     pub(crate) engine: writ_engine::Config,
     pub(crate) ledger: Ledger,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) guard: Arc<TipGuard>,
     /// The height that the tip guard knew when the node started.
     pub(crate) guarded: u64,
@@ -176,12 +178,12 @@ impl Consensus {
     }
 
     async fn engine(&self, mode: Mode) -> Result<Engine, EngineError> {
-        let Setup { engine, ledger, guard, signer, me, peers, port, .. } = &self.setup;
+        let Setup { engine, ledger, checkpoints, guard, signer, me, peers, port, .. } = &self.setup;
         let mut config = engine.clone();
         if let Some(network) = &mut config.network {
             network.peers.extend(peers.all().iter().map(ToString::to_string));
         }
-        let mut chain = Chain::new(ledger.clone(), guard.clone(), *me);
+        let mut chain = Chain::new(ledger.clone(), guard.clone(), *me).telling(checkpoints.clone());
         let votes = signer.as_ref().filter(|_| mode == Mode::Voting);
         if let Some(signer) = votes {
             let signer = signer.clone();

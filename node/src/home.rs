@@ -4,11 +4,12 @@
 //!   writ.toml            the configuration
 //!   genesis.json         where the chain starts
 //!   validator.json       the public halves of its voting and checkpoint keys: what a chain enrols a validator by
+//!   checkpoint           the final checkpoint, as the node last wrote it down; made again if it is lost
 //!   db/                  RocksDB: the system of record
 //!   wal/                 the engine's write-ahead log
 //!   guard/               the tip guard and the clock's high-water mark: never part of a backup
 //!   keys/vote.key        the voting key, and beside it the sign guard: never part of a backup
-//!   keys/checkpoint.key  the key that cosigns checkpoints
+//!   keys/checkpoint.key  the key that cosigns checkpoints, and beside it the checkpoint guard: never part of a backup
 //!   keys/node.key        the transport's key
 //! ```
 
@@ -42,6 +43,11 @@ impl Home {
     /// The public keys by which the node can be made a validator.
     pub fn validator(&self) -> PathBuf {
         self.0.join("validator.json")
+    }
+
+    /// The final checkpoint.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint")
     }
 
     /// The database.

@@ -15,6 +15,7 @@ mod body;
 mod chain;
 mod changes;
 mod check;
+mod checkpoint;
 mod cursor;
 mod entries;
 mod error;
@@ -51,6 +52,7 @@ use tokio::sync::Semaphore;
 use writ_proto::key::KeyId;
 use writ_proto::state::State;
 
+use crate::checkpoints::{Checkpoints, FinalCheckpoint};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::network::Endpoint as NodeEndpoint;
@@ -81,6 +83,7 @@ type Peers = Arc<dyn Fn() -> usize + Send + Sync>;
 #[derive(Clone)]
 pub struct Api {
     ledger: Ledger,
+    checkpoints: Option<Checkpoints>,
     metrics: Metrics,
     role: Role,
     peers: Peers,
@@ -94,6 +97,7 @@ struct App(Arc<Shared>);
 
 struct Shared {
     ledger: Ledger,
+    checkpoints: Option<Checkpoints>,
     metrics: Metrics,
     role: Role,
     peers: Peers,
@@ -160,6 +164,8 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/evidence", &[], |app, call| Box::pin(chain::evidence(app, call))),
     get("/v1/proofs/inclusion", proofs::INCLUSION, |app, call| Box::pin(proofs::inclusion(app, call))),
     get("/v1/proofs/consistency", proofs::CONSISTENCY, |app, call| Box::pin(proofs::consistency(app, call))),
+    get("/checkpoint", &[], |app, call| Box::pin(checkpoint::checkpoint(app, call))),
+    get("/policy", &[], |app, call| Box::pin(checkpoint::policy(app, call))),
     get("/healthz", &[], |app, call| Box::pin(health::alive(app, call))),
     get("/readyz", &[], |app, call| Box::pin(health::ready(app, call))),
     get("/metrics", &[], |app, call| Box::pin(health::metrics(app, call))),
@@ -168,8 +174,15 @@ const ENDPOINTS: &[Endpoint] = &[
 
 /// The interface over `ledger`, of a node without key and peers, unless it is told more.
 pub fn router(ledger: Ledger) -> Api {
-    let body_timeout = HttpLimits::default().body_timeout;
-    Api { ledger, metrics: Metrics::new(), role: None, peers: Arc::new(|| 0), endpoint: None, body_timeout }
+    Api {
+        ledger,
+        checkpoints: None,
+        metrics: Metrics::new(),
+        role: None,
+        peers: Arc::new(|| 0),
+        endpoint: None,
+        body_timeout: HttpLimits::default().body_timeout,
+    }
 }
 
 impl Api {
@@ -185,6 +198,12 @@ impl Api {
         Self { endpoint, ..self }
     }
 
+    /// Shows these checkpoints too.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
     /// What the node counts.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -192,11 +211,12 @@ impl Api {
 
     /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
     pub fn into_router(self) -> Router {
-        let Self { ledger, metrics, role, peers, endpoint, body_timeout } = self;
+        let Self { ledger, checkpoints, metrics, role, peers, endpoint, body_timeout } = self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let app = App(Arc::new(Shared {
             ledger,
+            checkpoints,
             metrics,
             role,
             peers,
@@ -287,6 +307,11 @@ impl App {
     fn role(&self, state: &State) -> &'static str {
         let votes = |key| state.validators().iter().any(|validator| validator.vote.key.id() == key);
         if self.0.role.is_some_and(votes) { "validator" } else { "full" }
+    }
+
+    /// The final checkpoint, if there is one yet.
+    fn final_checkpoint(&self) -> Option<FinalCheckpoint> {
+        self.0.checkpoints.as_ref()?.final_note()
     }
 
     /// Runs something that reads much or computes for long, off the threads that serve connections. Only a

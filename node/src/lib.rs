@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod check;
+pub mod checkpoints;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -2,6 +2,7 @@
 //! killed, lied to, or handed garbage.
 
 mod changes;
+mod checkpoints;
 mod decisions;
 mod entries;
 mod garbage;

@@ -14,6 +14,7 @@ pub mod history;
 pub mod http;
 pub mod issuer;
 pub mod node;
+pub mod outside;
 pub mod process;
 pub mod programs;
 pub mod python;

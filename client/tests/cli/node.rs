@@ -450,6 +450,7 @@ impl Chain {
             log_root: to_base64(&self.tree.root().0),
             inclusion: inclusion.iter().map(|hash| to_base64(&hash.0)).collect(),
             checkpoint: None,
+            checkpoint_inclusion: None,
         };
         Ok(Receipt { place: Some(place), ..bare(id, RecordStatus::Committed) })
     }

@@ -5,6 +5,7 @@
 mod chain;
 mod changes;
 mod check;
+mod checkpoint;
 mod entries;
 mod garbage;
 mod openapi;

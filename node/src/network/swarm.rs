@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::StreamExt as _;
-use libp2p::gossipsub::{self, MessageAcceptance, MessageId, PublishError};
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::request_response::{self, Message as Pull};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
@@ -23,13 +24,14 @@ use writ_proto::record::RecordId;
 
 use super::address::Endpoint;
 use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
-use super::intake::{Worth, worth};
+use super::intake::{Worth, worth, worth_of};
 use super::peers::{Blame, Bucket, Contact};
 use super::wire::{
-    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Hello, IDS_MAX, INTRODUCED_MAX, Summary,
-    TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
+    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COSIGNATURES_MAX, Hello, IDS_MAX, INTRODUCED_MAX,
+    Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
 };
 use super::{LISTEN_PATIENCE, NetworkError, Setup, keypair};
+use crate::checkpoints::Checkpoints;
 use crate::consensus::EnginePeers;
 use crate::ledger::Ledger;
 use crate::shutdown::stopped;
@@ -56,11 +58,19 @@ enum From {
     Pull,
 }
 
-/// Records of a peer, on their way to the ledger.
+/// What a peer told.
+enum What {
+    /// Records, for the ledger.
+    Records(Vec<Vec<u8>>),
+    /// Cosignatures, for the checkpoints.
+    Cosignatures(Vec<Vec<u8>>),
+}
+
+/// What a peer told, on its way to whoever judges it.
 struct Told {
     peer: PeerId,
     from: From,
-    records: Vec<Vec<u8>>,
+    what: What,
 }
 
 /// What they were worth.
@@ -68,6 +78,8 @@ struct Judged {
     peer: PeerId,
     from: From,
     worth: Worth,
+    /// Whether these were all the cosignatures that the peer knows.
+    all_cosignatures: bool,
 }
 
 /// A peer that is connected.
@@ -86,8 +98,10 @@ struct Loop {
     open: bool,
     gossip_bytes_per_s: u64,
     ledger: Ledger,
+    checkpoints: Checkpoints,
     engine_peers: EnginePeers,
     engine_port: watch::Receiver<Option<u16>>,
+    heard: Arc<AtomicBool>,
     connected: Arc<AtomicUsize>,
     contacts: Vec<Contact>,
     introduced: usize,
@@ -102,8 +116,9 @@ struct Loop {
 pub(super) async fn start(
     setup: Setup,
     connected: Arc<AtomicUsize>,
+    heard: Arc<AtomicBool>,
 ) -> Result<(Endpoint, impl Future<Output = ()>), NetworkError> {
-    let Setup { identity, config, ledger, engine_peers, engine_port, stopping } = setup;
+    let Setup { identity, config, ledger, checkpoints, engine_peers, engine_port, stopping } = setup;
     let chain = *ledger.read().chain();
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
@@ -123,6 +138,7 @@ pub(super) async fn start(
         gossip_bytes_per_s: config.gossip_bytes_per_s_max,
         engine_peers,
         engine_port,
+        heard,
         connected,
         contacts: config.peers.iter().map(|peer| Contact::new(*peer, now)).collect(),
         introduced: 0,
@@ -132,14 +148,16 @@ pub(super) async fn start(
         to_judge,
         greeted: now,
         ledger: ledger.clone(),
+        checkpoints: checkpoints.clone(),
         swarm,
     };
+    let own = checkpoints.outgoing();
     let run = async move {
         tokio::select! {
             () = stopped(stopping) => {}
-            () = judge(ledger.clone(), told, tell) => {}
+            () = judge(ledger.clone(), checkpoints, told, tell) => {}
             () = collect(ledger, to_send) => {}
-            () = me.run(judged, batches) => {}
+            () = me.run(judged, batches, own) => {}
         }
     };
     Ok((endpoint, run))
@@ -166,11 +184,15 @@ async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, 
     patience.unwrap_or_else(|_| Err(fault("it does not come to listen".into())))
 }
 
-/// Hands records of peers to the ledger, one message at a time.
-async fn judge(ledger: Ledger, mut told: mpsc::Receiver<Told>, judged: mpsc::Sender<Judged>) {
-    while let Some(Told { peer, from, records }) = told.recv().await {
-        let worth = worth(&ledger.take_from_peer(records).await);
-        if judged.send(Judged { peer, from, worth }).await.is_err() {
+/// Hands what peers told to the ledger and the checkpoints, one message at a time.
+async fn judge(ledger: Ledger, checkpoints: Checkpoints, mut told: mpsc::Receiver<Told>, judged: mpsc::Sender<Judged>) {
+    while let Some(Told { peer, from, what }) = told.recv().await {
+        let all_cosignatures = matches!((&what, &from), (What::Cosignatures(_), From::Pull));
+        let worth = match what {
+            What::Records(records) => worth(&ledger.take_from_peer(records).await),
+            What::Cosignatures(cosignatures) => worth_of(cosignatures.iter().map(|one| checkpoints.take(one))),
+        };
+        if judged.send(Judged { peer, from, worth, all_cosignatures }).await.is_err() {
             return;
         }
     }
@@ -186,6 +208,12 @@ async fn collect(ledger: Ledger, to_send: mpsc::Sender<Vec<u8>>) {
         }
         tokio::time::sleep(SEND_EVERY).await;
     }
+}
+
+/// Tells one list of cosignatures from another.
+fn digest_of(cosignatures: &[Vec<u8>]) -> Digest {
+    let parts: Vec<&[u8]> = cosignatures.iter().map(Vec::as_slice).collect();
+    Digest::of(&parts)
 }
 
 /// Records in order, in batches that keep their bounds.
@@ -207,14 +235,25 @@ fn in_batches(records: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
 }
 
 impl Loop {
-    async fn run(mut self, mut judged: mpsc::Receiver<Judged>, mut batches: mpsc::Receiver<Vec<u8>>) {
+    async fn run(
+        mut self,
+        mut judged: mpsc::Receiver<Judged>,
+        mut batches: mpsc::Receiver<Vec<u8>>,
+        mut own: watch::Receiver<Option<Bytes>>,
+    ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.hear(event),
                 Some(judged) = judged.recv() => self.conclude(judged),
-                Some(batch) = batches.recv() => self.publish(batch),
+                Some(batch) = batches.recv() => self.publish(self.topics.records.clone(), batch),
+                Ok(()) = own.changed() => {
+                    let cosignature = own.borrow_and_update().clone();
+                    if let Some(cosignature) = cosignature {
+                        self.publish(self.topics.checkpoints.clone(), cosignature.to_vec());
+                    }
+                }
                 _ = ticks.tick() => self.tick(),
                 else => return,
             }
@@ -352,12 +391,11 @@ impl Loop {
 
     // Gossip.
 
-    fn publish(&mut self, batch: Vec<u8>) {
-        let topic = self.topics.records.clone();
-        match self.swarm.behaviour_mut().gossip.publish(topic, batch) {
+    fn publish(&mut self, topic: IdentTopic, message: Vec<u8>) {
+        match self.swarm.behaviour_mut().gossip.publish(topic, message) {
             Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
             // Peers pull what they were not told.
-            Err(error) => tracing::debug!(%error, "a batch was not gossiped"),
+            Err(error) => tracing::debug!(%error, "a message was not gossiped"),
         }
     }
 
@@ -369,14 +407,15 @@ impl Loop {
         }
         if message.topic == self.topics.records.hash() {
             match decode_batch(&message.data) {
-                Some(records) => self.hand_over(Told { peer, from: From::Gossip(id), records }),
+                Some(records) => self.hand_over(Told { peer, from: From::Gossip(id), what: What::Records(records) }),
                 None => {
                     self.report(&id, &peer, MessageAcceptance::Reject);
                     self.blame(peer, "bytes that are no batch of records");
                 }
             }
         } else {
-            self.report(&id, &peer, MessageAcceptance::Ignore);
+            let what = What::Cosignatures(vec![message.data.clone()]);
+            self.hand_over(Told { peer, from: From::Gossip(id), what });
         }
     }
 
@@ -384,7 +423,7 @@ impl Loop {
         self.swarm.behaviour_mut().gossip.report_message_validation_result(id, peer, verdict);
     }
 
-    /// To the ledger, if it keeps up; else it is dropped, and pulled later.
+    /// To whoever judges it, if they keep up; else it is dropped, and pulled later.
     fn hand_over(&mut self, told: Told) {
         if let Err(error) = self.to_judge.try_send(told)
             && let Told { peer, from: From::Gossip(id), .. } = error.into_inner()
@@ -394,7 +433,10 @@ impl Loop {
     }
 
     fn conclude(&mut self, judged: Judged) {
-        let Judged { peer, from, worth } = judged;
+        let Judged { peer, from, worth, all_cosignatures } = judged;
+        if all_cosignatures && worth != Worth::Bad {
+            self.heard.store(true, Ordering::Relaxed);
+        }
         if let From::Gossip(id) = &from {
             let verdict = match worth {
                 Worth::New => MessageAcceptance::Accept,
@@ -404,7 +446,7 @@ impl Loop {
             self.report(id, &peer, verdict);
         }
         if worth == Worth::Bad {
-            self.blame(peer, "a record that is bad for everybody");
+            self.blame(peer, "a record or a cosignature that is bad for everybody");
         }
     }
 
@@ -419,7 +461,7 @@ impl Loop {
             consensus_port: self.engine_port.borrow().unwrap_or(0),
             tip: self.ledger.read().tip().height,
             waiting,
-            cosigned: Digest::ZERO,
+            cosigned: digest_of(&self.checkpoints.latest()),
             introduced: known.map(name).take(INTRODUCED_MAX).collect(),
         }
     }
@@ -448,7 +490,10 @@ impl Loop {
                     }
                     Ask::Ids { after } => Tell::Ids(self.ids_after(after)),
                     Ask::Records(ids) => Tell::Records(self.records(&ids)),
-                    Ask::Cosignatures => Tell::Cosignatures(Vec::new()),
+                    Ask::Cosignatures => {
+                        let latest = self.checkpoints.latest().into_iter().take(COSIGNATURES_MAX);
+                        Tell::Cosignatures(latest.map(Blob).collect())
+                    }
                 };
                 // Whoever asked may be gone.
                 let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
@@ -462,10 +507,16 @@ impl Loop {
                         return self.blame(peer, "more records than were asked for");
                     }
                     if !records.is_empty() {
-                        self.hand_over(Told { peer, from: From::Pull, records });
+                        self.hand_over(Told { peer, from: From::Pull, what: What::Records(records) });
                     }
                 }
-                Tell::Cosignatures(_) => {}
+                Tell::Cosignatures(all) if all.len() > COSIGNATURES_MAX => {
+                    self.blame(peer, "more cosignatures than there are validators");
+                }
+                Tell::Cosignatures(all) => {
+                    let what = What::Cosignatures(all.into_iter().map(|one| one.0).collect());
+                    self.hand_over(Told { peer, from: From::Pull, what });
+                }
             },
             request_response::Event::OutboundFailure { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "a peer did not answer");
@@ -483,7 +534,12 @@ impl Loop {
 
     /// A peer said what it has and where it can be reached.
     fn greeted_by(&mut self, peer: PeerId, hello: Hello) {
-        let Hello { consensus_port, waiting, introduced, .. } = hello;
+        let Hello { consensus_port, waiting, cosigned, introduced, .. } = hello;
+        if cosigned == digest_of(&self.checkpoints.latest()) {
+            self.heard.store(true, Ordering::Relaxed);
+        } else {
+            self.ask(peer, Ask::Cosignatures);
+        }
         let is_contact = self.contacts.iter().any(|contact| contact.found == Some(peer));
         let Some(known) = self.peers.get_mut(&peer) else { return };
         if let (true, Some(ip), 1..) = (is_contact, known.ip, consensus_port) {

@@ -1,4 +1,4 @@
-//! A small chain for tests: one authority, one validator, grants without end.
+//! A small chain for tests: one authority, one validator or some, grants without end.
 
 use writ_proto::block::Block;
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
@@ -28,6 +28,16 @@ pub(crate) struct Sample {
 impl Sample {
     /// A chain before its first block. Another `name` is another chain.
     pub(crate) fn new(name: &str) -> Self {
+        Self::with_validators(name, 1)
+    }
+
+    /// The checkpoint key of a validator, from 0.
+    pub(crate) fn checkpoint_key(validator: u8) -> SecretKey {
+        SecretKey::from_seed(&[3 + 10 * validator; 32])
+    }
+
+    /// The same with so many validators, of which the first makes all blocks.
+    pub(crate) fn with_validators(name: &str, validators: u8) -> Self {
         let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
         let enrolled =
             |key: &SecretKey| EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) };
@@ -44,11 +54,13 @@ impl Sample {
                 scope: Scope::everything(),
             }],
             root_quorum: 1,
-            validators: vec![ValidatorKeys {
-                name: "validator0".parse().unwrap(),
-                vote: enrolled(&vote),
-                checkpoint: enrolled(&key(3)),
-            }],
+            validators: (0..validators)
+                .map(|n| ValidatorKeys {
+                    name: format!("validator{n}").parse().unwrap(),
+                    vote: enrolled(&key(2 + 10 * n)),
+                    checkpoint: enrolled(&Self::checkpoint_key(n)),
+                })
+                .collect(),
         };
         Self { state: State::new(genesis).unwrap(), authority, vote, made: 0 }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use writ_proto::block::{Block, CommitLeaf, Executed, Header, Outcome, outcomes_root, records_root, validators_hash};
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind};
+use writ_proto::checkpoint::{Checkpoint, Cosignature, Cosigners};
 use writ_proto::codec::{self, Blob};
 use writ_proto::export::{End, Frame, Trailer};
 use writ_proto::genesis::{Genesis, Parameters};
@@ -106,6 +107,7 @@ fn files() -> Vec<File> {
         votes(),
         proposals(),
         certificates(),
+        checkpoints(),
         log(),
         export(),
         import_nonces(),
@@ -378,6 +380,31 @@ fn certificates() -> File {
         .value::<Certificate>("2", &example.chain.frames[1].certificate)
         .value::<Certificate>("of-three", &four.frames[0].certificate)
         .value::<Certificate>("of-nobody", &nobody)
+}
+
+fn checkpoints() -> File {
+    let validators: Vec<ValidatorKeys> = (0..4).map(validator).collect();
+    let cosigners = Cosigners::of("ledger.example/test", &validators);
+    let checkpoint = Checkpoint { origin: "ledger.example/test".into(), size: 70_000, root: Digest([0xd1; 32]) };
+    let time = |n: u8| 1_795_305_600 + u64::from(n);
+    let signed: Vec<_> = (0..4).map(|n| Cosignature::sign(&checkpoint, 9, &key(200 + n), time(n))).collect();
+    let again: Again = |bytes| Some(Cosignature::decode(bytes).ok()?.encode());
+    let note = cosigners.assemble(&checkpoint, &signed[..3]).expect("a quorum");
+    let mut file = File::new(
+        "checkpoint",
+        "A checkpoint of four validators (checkpoint seeds 200 to 203), signed by three of them.",
+    )
+    .plain("body", checkpoint.body())
+    .plain("cosigned-by-validator0", checkpoint.cosigned_bytes(time(0)));
+    for (n, (member, one)) in cosigners.members().iter().zip(&signed).enumerate() {
+        file = file
+            .plain(format!("validator{n}.log-key-id"), member.log_key().id())
+            .plain(format!("validator{n}.log-vkey"), member.log_key().to_vkey())
+            .plain(format!("validator{n}.cosigner-key-id"), member.cosigner_key().id())
+            .plain(format!("validator{n}.cosigner-vkey"), member.cosigner_key().to_vkey())
+            .with(format!("validator{n}.wire"), one.encode(), again);
+    }
+    file.plain("note", note).plain("policy", cosigners.to_policy())
 }
 
 fn log() -> File {

@@ -27,7 +27,9 @@ use writ_proto::time::LedgerTime;
 
 use super::super::{Api, router};
 use super::openapi;
+use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading, Source};
+use crate::guard::CheckpointGuard;
 use crate::ledger::Ledger;
 use crate::mempool::PoolLimits;
 use crate::storage::StoredBlock;
@@ -48,6 +50,9 @@ pub(super) struct World {
     pub(super) router: Router,
     pub(super) disk: MemoryDisk,
     pub(super) chain: Digest,
+    pub(super) checkpoints: Checkpoints,
+    /// Where the checkpoint guard lies.
+    _home: tempfile::TempDir,
     wall_ms: Arc<AtomicU64>,
     boot_ms: Arc<AtomicU64>,
     keys: BTreeMap<&'static str, Vec<SecretKey>>,
@@ -144,12 +149,35 @@ impl World {
             Source::of(move || Reading { wall_ms: wall.load(Ordering::SeqCst), boot_ms: boot.load(Ordering::SeqCst) })
         };
         let ledger = Ledger::new(state, store, Clock::in_memory(500, source), limits);
-        let router = router(ledger.clone()).into_router();
-        Self { ledger, router, disk, chain, wall_ms, boot_ms, keys, vote, nonces: AtomicU64::new(1) }
+        let home = tempfile::tempdir().unwrap();
+        let checkpoint_key = key(102);
+        CheckpointGuard::create(home.path(), &chain, &checkpoint_key.public()).unwrap();
+        let guard = CheckpointGuard::open(home.path(), &chain, checkpoint_key).unwrap();
+        let checkpoints = Checkpoints::new(ledger.clone(), Some(guard), home.path().join("checkpoint"));
+        let router = router(ledger.clone()).with_checkpoints(checkpoints.clone()).into_router();
+        Self {
+            ledger,
+            router,
+            disk,
+            chain,
+            checkpoints,
+            _home: home,
+            wall_ms,
+            boot_ms,
+            keys,
+            vote,
+            nonces: AtomicU64::new(1),
+        }
     }
 
     pub(super) fn api(&self) -> Api {
         router(self.ledger.clone())
+    }
+
+    /// Lets the validator cosign what was committed so far.
+    pub(super) fn cosign(&self) {
+        self.checkpoints.applied();
+        self.checkpoints.step().unwrap();
     }
 
     /// Lets time pass.
