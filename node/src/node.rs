@@ -161,7 +161,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     let state = rebuild(state, &*store)?;
     let vote = key_file::read(&home.vote_key())?;
     let signer = Signer(SignGuard::open(&home.keys(), state.chain(), vote)?);
-    let clock_bound_ms = state.genesis().parameters.clock_bound_ms;
+    let clock_bound_ms = state.parameters().clock_bound_ms;
     let clock = Clock::open(&home.guard(), state.chain(), clock_bound_ms, last_block)?;
     let ledger = Ledger::new(state, store, clock, config.pool_limits());
     let recalled = ledger.recall_pooled()?;
