@@ -91,6 +91,11 @@ impl Chain {
         Ok(Proposed { value, bytes })
     }
 
+    /// Stops this node in order before a block whose protocol its program does not speak.
+    fn check_protocol(&self) -> Result<(), Fatal> {
+        self.ledger.read().next_protocol().map(drop).map_err(Fatal::new)
+    }
+
     /// Decodes, verifies and executes a block on the present state.
     fn execute(&self, bytes: &Bytes) -> Result<(Block, Changes), String> {
         let block = Block::decode(bytes).map_err(|refusal| refusal.to_string())?;
@@ -118,7 +123,7 @@ impl Chain {
         if candidate.source == Source::Synced {
             return Ok(());
         }
-        let parameters = self.ledger.read().genesis().parameters.clone();
+        let parameters = self.ledger.read().parameters().clone();
         let (now, time) = (self.ledger.clock().now(), block.header.time);
         let latest = now.saturating_add_millis(parameters.clock_bound_ms);
         if time > latest {
@@ -221,9 +226,11 @@ impl Application for Chain {
     }
 
     fn validators(&self) -> Vec<Validator> {
+        let state = self.ledger.read();
+        let of = |id: &KeyId| state.validators().iter().find(|keys| keys.vote.key.id() == *id);
         let validator =
             |keys: &writ_proto::record::ValidatorKeys| Validator { name: keys.name.to_string(), key: keys.vote.key };
-        self.ledger.read().validators().iter().map(validator).collect()
+        state.proposing_order().iter().filter_map(of).map(validator).collect()
     }
 
     fn has_work(&self) -> bool {
@@ -239,6 +246,7 @@ impl Application for Chain {
     }
 
     fn propose(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
+        self.check_protocol()?;
         let held = self.store.undecided(height).map_err(Fatal::new)?;
         // What is stored with a value is the last round it was proposed in, perhaps by another validator since; what
         // was signed for this round stays what it was.
@@ -258,6 +266,7 @@ impl Application for Chain {
         if candidate.height != self.tip() + 1 {
             return Ok(Verdict::Later);
         }
+        self.check_protocol()?;
         let (block, changes) = match self.execute(&candidate.bytes) {
             Ok(executed) => executed,
             Err(reason) => return Ok(Verdict::Invalid(reason)),
@@ -275,6 +284,7 @@ impl Application for Chain {
         if height != self.tip() + 1 {
             return Ok(Vec::new());
         }
+        self.check_protocol()?;
         let mut held = Vec::new();
         for (value, undecided) in self.store.undecided(height).map_err(Fatal::new)? {
             let Undecided { round, valid_round, proposer, bytes } = undecided;
@@ -308,7 +318,8 @@ impl Application for Chain {
                 Executed { bytes, changes }
             }
         };
-        self.apply(executed, certificate)
+        self.apply(executed, certificate)?;
+        self.check_protocol()
     }
 
     fn decided(&self, height: u64) -> Result<Option<(Bytes, Certificate)>, Fatal> {

@@ -277,7 +277,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
         "the chain has {others} other validators, and `{}` has no `[network]` to reach them",
         home.config().display()
     );
-    let clock_bound_ms = state.genesis().parameters.clock_bound_ms;
+    let clock_bound_ms = state.parameters().clock_bound_ms;
     let clock = Clock::open(&home.guard(), state.chain(), clock_bound_ms, last_block)?;
     let ledger = Ledger::new(state, store, clock, config.pool_limits());
     if catches_up {

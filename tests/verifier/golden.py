@@ -21,6 +21,7 @@ import records
 import tree
 from codec import Reader, tag, tagged_hash
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from governing import Governing
 from ledger import ACCEPTED, CODES
 
 FOLDER = Path(__file__).resolve().parents[2] / "proto" / "tests" / "golden"
@@ -105,7 +106,8 @@ def check_keys(tally: Tally) -> None:
 
 
 def check_records(tally: Tally) -> None:
-    for file in ("record-access.txt", "record-revoke.txt", "record-signatures.txt"):
+    kinds = ("access", "revoke", "validator", "parameter", "signatures")
+    for file in (f"record-{kind}.txt" for kind in kinds):
         golden = load(file)
         for name in (name for name in golden if f"{name}.id" in golden):
             record = records.decode(golden[name])
@@ -141,7 +143,7 @@ def check_genesis(tally: Tally) -> None:
     for name in ("validators-1", "validators-4"):
         read = genesis.decode(golden[name])
         tally.same(name, read.chain_id, golden[f"{name}.chain-id"])
-        tally.same(name, read.validators_hash, golden[f"{name}.validators-hash"])
+        tally.same(name, Governing(read).validators_hash(), golden[f"{name}.validators-hash"])
     tally.same("genesis.json", genesis.encoding_of((FOLDER / "genesis.json").read_bytes()), golden["validators-1"])
 
 
@@ -191,6 +193,26 @@ def check_export(tally: Tally) -> None:
                 sys.exit(f"byte {at} changed by {bits:#04x} is not noticed")
 
 
+def check_changes(tally: Tally) -> None:
+    golden = load("changes.txt")
+    frames = [golden[name] for name in golden if name.startswith("frame-")]
+    file = golden["header"] + b"".join(frames) + golden["trailer"]
+    chain_id = load("genesis.txt")["validators-4.chain-id"]
+    good = chain.verify(io.BytesIO(file), chain_id)
+    tally.same("height", good.height, len(frames))
+    tally.same("protocols", [good.ledger.governing.protocol_at(height) for height in (11, 12)], [1, 2])
+    tally.same("a parameter", good.ledger.governing.parameters.clock_bound_ms, 250)
+    # After each block, the validators that it leaves.
+    followed = chain.Chain(good.genesis)
+    for height, frame in enumerate(frames, start=1):
+        followed.append(frame[8:])
+        tally.same(
+            f"validators after {height}",
+            followed.ledger.governing.validators_hash(),
+            golden[f"validators-hash-after-{height}"],
+        )
+
+
 def main() -> None:
     tally = Tally()
     for check in (
@@ -202,6 +224,7 @@ def main() -> None:
         check_genesis,
         check_checkpoints,
         check_export,
+        check_changes,
     ):
         check(tally)
     print(f"{tally.compared} golden values and changes", file=sys.stderr)

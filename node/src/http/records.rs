@@ -535,7 +535,7 @@ fn prepared(ledger: &Ledger, wish: Wish) -> Result<Prepared, ApiError> {
         let detail = "a record that can only reduce access has no `submit_by`, found one";
         return Err(ApiError::bad("submit_by", detail));
     }
-    let ahead = state.genesis().parameters.submit_ahead_ms_max;
+    let ahead = state.parameters().submit_ahead_ms_max;
     let latest = ledger.clock().now().max(state.tip().time).saturating_add_millis(ahead);
     let submit_by = wish.submit_by.unwrap_or(latest);
     let statement = statement_of(*state.chain(), wish.authority, wish.nonce, body, submit_by);

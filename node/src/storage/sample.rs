@@ -75,11 +75,8 @@ impl Sample {
 
     /// A grant like no other.
     pub(crate) fn grant(&mut self) -> Signed {
-        self.made += 1;
-        let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&self.made.to_le_bytes());
         let access = Access {
-            sub: Pattern::parse_full(&format!("user:u{}", self.made)).unwrap(),
+            sub: Pattern::parse_full(&format!("user:u{}", self.made + 1)).unwrap(),
             obj: Pattern::parse_full("file:report").unwrap(),
             act: ActionPattern::parse("read").unwrap(),
             effect: Effect::Grant,
@@ -88,11 +85,19 @@ impl Sample {
             cond: None,
             reference: None,
         };
+        self.sign(Body::Access(access))
+    }
+
+    /// A permissive record like no other.
+    pub(crate) fn sign(&mut self, body: Body) -> Signed {
+        self.made += 1;
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.made.to_le_bytes());
         let statement = Statement {
             chain: self.chain(),
             authority: "org1".parse().unwrap(),
             nonce: Nonce(nonce),
-            body: Body::Access(access),
+            body,
             submit_by: Some(self.state.tip().time.saturating_add_millis(60_000)),
         };
         statement.sign(&[&self.authority]).unwrap()

@@ -25,7 +25,7 @@ use writ_proto::record::{
 use writ_proto::refusal::Code;
 use writ_proto::scope::{Rule, Scope};
 
-use crate::chain::{Chain, access, certify, enrolled, key, sign, statement, time, validator};
+use crate::chain::{Chain, access, certify, enrolled, joining, key, sign, statement, time, validator};
 use crate::example::{FIRST_BLOCK_MS, SUBMIT_BY_MS, example};
 use crate::files;
 
@@ -110,6 +110,7 @@ fn files() -> Vec<File> {
         checkpoints(),
         log(),
         export(),
+        changes(),
         import_nonces(),
     ]
 }
@@ -453,6 +454,40 @@ fn export() -> File {
         .with("frame-2", second, frame)
         .with("trailer", last, trailer)
         .with("trailer-of-no-blocks", only_trailer, trailer)
+}
+
+/// A chain of four validators that changes itself: in block 1 a validator comes, in block 2 one goes and one gets a new
+/// voting key, in block 3 the parameters change, block 4 activates a protocol version.
+fn changes() -> File {
+    let mut chain = Chain::new(4);
+    let id = *chain.state.chain();
+    let voter = |n: u8| key(100 + n).public().id();
+    let renewed = ValidatorKeys { name: validator(0).name, checkpoint: validator(0).checkpoint, ..joining(&id, 5) };
+    let bounds = Parameters { submit_ahead_ms_max: 7_200_000, clock_bound_ms: 250, proposal_age_ms_max: 1_000 };
+    let blocks = [
+        vec![Body::Validator(ValidatorChange::Add(joining(&id, 4)))],
+        vec![
+            Body::Validator(ValidatorChange::Remove(voter(1))),
+            Body::Validator(ValidatorChange::Replace { old: voter(0), new: renewed }),
+        ],
+        vec![Body::Parameter(ParameterChange::Set(bounds))],
+        vec![Body::Parameter(ParameterChange::Activate { protocol: 2, height: 12 })],
+    ];
+    let mut file = File::new("changes", "The export of a chain that changes its validators, parameters and protocol.");
+    for (bodies, height) in blocks.into_iter().zip(1..) {
+        let ms = height * 1000;
+        let records: Vec<Signed> = bodies.into_iter().map(|body| chain.rule(body, ms)).collect();
+        chain.append(ms, &records);
+        file = file.plain(format!("validators-hash-after-{height}"), validators_hash(chain.state.validators()).0);
+    }
+    let parts = chain.parts();
+    let (first, rest) = parts.split_first().expect("a header");
+    let (last, frames) = rest.split_last().expect("a trailer");
+    file = file.plain("header", first);
+    for (bytes, height) in frames.iter().zip(1..) {
+        file = file.plain(format!("frame-{height}"), bytes);
+    }
+    file.plain("trailer", last)
 }
 
 fn import_nonces() -> File {

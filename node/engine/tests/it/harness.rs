@@ -94,6 +94,17 @@ impl Ledger {
         Self { me: me.map(|n| secret(n).public().id()), validators, store: Arc::default(), work: Arc::default() }
     }
 
+    /// Whose turn it is at `height`: everybody's in ascending order, one step with each height.
+    fn order(&self, height: u64) -> Vec<Validator> {
+        let mut order = self.validators.clone();
+        order.sort_by_key(|validator| validator.key.id());
+        if !order.is_empty() {
+            let first = height as usize % order.len();
+            order.rotate_left(first);
+        }
+        order
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap()
     }
@@ -126,7 +137,7 @@ impl Application for Ledger {
     }
 
     fn validators(&self) -> Vec<Validator> {
-        self.validators.clone()
+        self.order(self.tip() + 1)
     }
 
     fn has_work(&self) -> bool {
@@ -164,7 +175,7 @@ impl Application for Ledger {
         let mut store = self.lock();
         assert_eq!(height, store.tip() + 1, "only the next height is judged");
         assert_eq!(value, digest(&bytes));
-        assert_eq!(turn, proposer(&self.validators, height, round).unwrap(), "and only what is proposed in turn");
+        assert_eq!(turn, proposer(&self.order(height), round).unwrap(), "and only what is proposed in turn");
         store.judged.push((height, source));
         if !store.is_valid(height, &bytes) {
             return Ok(Verdict::Invalid("does not follow the tip".into()));
