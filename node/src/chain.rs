@@ -27,6 +27,7 @@ use writ_proto::state::{Changes, Placed, State};
 
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
+use crate::metrics::{Judged, Metrics};
 use crate::storage::{LogStore, StoredBlock, StoredPlace, Undecided};
 
 /// An empty block to settle expired submissions comes at most this often.
@@ -38,6 +39,7 @@ pub struct Chain {
     store: Arc<dyn LogStore>,
     guard: Arc<TipGuard>,
     me: KeyId,
+    metrics: Metrics,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
 }
@@ -55,7 +57,13 @@ impl Chain {
         let guard = Arc::new(guard);
         let counted = guard.clone();
         ledger.count_syncs_of(move || counted.syncs());
-        Self { ledger, store, guard, me, executed: HashMap::new() }
+        Self { ledger, store, guard, me, metrics: Metrics::new(), executed: HashMap::new() }
+    }
+
+    /// Counts what it does in `metrics`.
+    #[must_use]
+    pub fn counting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -145,6 +153,7 @@ impl Chain {
         let mut pool = self.ledger.pool();
         for (id, refusal) in refused {
             tracing::debug!(%id, code = %refusal.code, "record refused");
+            self.metrics.consensus().refused(refusal.code.as_str());
             pool.refuse(id, refusal);
         }
         drop(pool);
@@ -157,6 +166,7 @@ impl Chain {
         let header = changes.leaf.header.clone();
         let (block, commit_leaf) = (header.hash(), changes.leaf.hash());
         let ids: Vec<RecordId> = changes.records.iter().map(|placed| placed.record.id()).collect();
+        let round = certificate.round;
 
         self.store.commit(&StoredBlock { block: bytes.to_vec(), certificate }, &changes).map_err(Fatal::new)?;
         self.guard.advance(header.height, block, commit_leaf).map_err(Fatal::new)?;
@@ -172,8 +182,10 @@ impl Chain {
         if !expired.is_empty() {
             self.store.put_refused(&expired).map_err(Fatal::new)?;
         }
+        expired.iter().for_each(|(_, refusal)| self.metrics.consensus().refused(refusal.code.as_str()));
         self.executed.clear();
         self.ledger.announce();
+        self.metrics.consensus().decided(round);
         tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
         Ok(())
     }
@@ -213,15 +225,19 @@ impl Application for Chain {
 
     fn judge(&mut self, candidate: Candidate) -> Result<Verdict, Fatal> {
         if candidate.height != self.tip() + 1 {
+            self.metrics.consensus().judged(Judged::Later);
             return Ok(Verdict::Later);
         }
-        let (block, changes) = match self.execute(&candidate.bytes) {
-            Ok(executed) => executed,
-            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        let executed = self.execute(&candidate.bytes);
+        let judged = executed.and_then(|(block, changes)| self.judge_source(&candidate, &block).map(|()| changes));
+        let changes = match judged {
+            Ok(changes) => changes,
+            Err(reason) => {
+                self.metrics.consensus().judged(Judged::Invalid);
+                return Ok(Verdict::Invalid(reason));
+            }
         };
-        if let Err(reason) = self.judge_source(&candidate, &block) {
-            return Ok(Verdict::Invalid(reason));
-        }
+        self.metrics.consensus().judged(Judged::Valid);
         let Candidate { height, round, valid_round, proposer, value, bytes, .. } = candidate;
         self.put_undecided(height, round, valid_round, proposer, value, &bytes)?;
         self.executed.insert(value, Executed { bytes, changes });
@@ -275,6 +291,7 @@ impl Application for Chain {
 
     fn evidence(&mut self, evidence: Evidence) -> Result<(), Fatal> {
         let Evidence { offender, height, round, .. } = evidence;
+        self.metrics.consensus().evidence();
         tracing::error!(%offender, height, round, "a validator signed two conflicting statements");
         Ok(())
     }

@@ -14,7 +14,7 @@
 //! What they do not notice: that a guard was itself swapped for an older copy in place. Hence *outside every
 //! backup*; the sign guard, where it matters most, at least refuses a copy that lies somewhere else.
 
-mod durable;
+pub(crate) mod durable;
 pub mod key_file;
 pub mod sign;
 mod slots;
@@ -23,4 +23,4 @@ pub mod tip;
 pub use sign::{SignGuard, SignGuardError, SignRefused};
 pub use slots::GuardFileError;
 pub(crate) use slots::{Kept, SlotFile};
-pub use tip::{Standing, TipGuard, TipGuardError, TipMark};
+pub use tip::{MustNotAnswer, Standing, TipGuard, TipGuardError, TipMark};

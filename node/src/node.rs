@@ -3,13 +3,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use writ_engine::{Engine, EngineError};
+use writ_engine::{Engine, EngineError, VoteSigner};
 use writ_proto::genesis::Genesis;
 use writ_proto::index::HashKey;
 use writ_proto::limits::BLOCK_BYTES_MAX;
@@ -18,13 +18,16 @@ use writ_proto::state::State;
 use crate::chain::{Chain, rebuild, settle_every};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::guard::{SignGuard, TipGuard, key_file};
+use crate::guard::{MustNotAnswer, SignGuard, TipGuard, key_file};
 use crate::home::Home;
-use crate::http;
+use crate::http::{self, Access};
 use crate::init::DEV_AUTHORITY;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::signer::Signer;
 use crate::storage::{self, LogStore};
+use crate::tokens::Tokens;
+use crate::watchdog::Watchdog;
 
 /// How long connections may take to finish their last request.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -36,6 +39,9 @@ pub struct Node {
     address: SocketAddr,
     ledger: Ledger,
     engine: Engine,
+    watchdog: Watchdog,
+    /// The height that the chain must reach before this validator signs.
+    waits: Option<u64>,
     http: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -47,6 +53,11 @@ impl Node {
     /// # Errors
     /// With the reason why the node must not answer or sign.
     pub async fn start(home: Home, config: Config) -> anyhow::Result<Self> {
+        let metrics = Metrics::new();
+        metrics.tell_backups(home.last_backup());
+        let tokens = Tokens::open(&home.tokens(&config))?;
+        config.http.check_tokens(&tokens)?;
+        let access = Access::with_tokens(Arc::new(tokens), config.http.require_token);
         let genesis = read_genesis(&home)?;
         if genesis.authorities.iter().any(|authority| authority.name.as_str() == DEV_AUTHORITY) {
             ensure!(
@@ -71,7 +82,7 @@ impl Node {
         let signer = Arc::new(signer);
         let counted = signer.clone();
         ledger.count_syncs_of(move || counted.0.syncs());
-        let chain = Chain::new(ledger.clone(), guard, me);
+        let chain = Chain::new(ledger.clone(), guard, me).counting(metrics.clone());
         let engine_config = writ_engine::Config {
             chain: *ledger.read().chain(),
             moniker: "writ".into(),
@@ -80,20 +91,27 @@ impl Node {
             value_bytes_max: BLOCK_BYTES_MAX,
             network: None,
         };
-        let engine = Engine::start(engine_config, chain, Some(signer), ledger.work()).await?;
+        let floor = signer.0.floor();
+        let waits = (floor > ledger.read().tip().height).then_some(floor);
+        if let Some(floor) = waits {
+            tracing::warn!(floor, "this validator was restored: it follows, and signs only above that height");
+        }
+        let signer: Option<Arc<dyn VoteSigner>> = if waits.is_some() { None } else { Some(signer) };
+        let engine = Engine::start(engine_config, chain, signer, ledger.work()).await?;
+        let watchdog = Watchdog::start(engine.vitals(), metrics.clone()).context("cannot start the watch")?;
 
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));
         tokio::spawn(wake_to_settle(ledger.clone(), stopping.clone()));
         tokio::spawn(keep_clock_ahead(ledger.clone(), stopping.clone()));
-        let router = http::router(ledger.clone());
+        let router = http::router(ledger.clone(), metrics, access);
         let http = tokio::spawn(http::serve(listener, router, http::HttpLimits::from(&config.http), stopped(stopping)));
         let (height, entries) = {
             let state = ledger.read();
             (state.tip().height, state.index().len())
         };
         tracing::info!(%address, height, entries, "the node answers");
-        Ok(Self { address, ledger, engine, http, stop })
+        Ok(Self { address, ledger, engine, watchdog, waits, http, stop })
     }
 
     /// Where it answers.
@@ -112,6 +130,14 @@ impl Node {
         let ended = tokio::select! {
             () = shutdown => None,
             outcome = self.engine.stopped() => Some(outcome),
+            fault = self.watchdog.fault() => {
+                let _ = self.stop.send(true);
+                return Err(fault.into());
+            }
+            height = may_sign(&self.ledger, self.waits) => {
+                self.stop().await?;
+                return Err(MaySign { height }.into());
+            }
         };
         match ended {
             None => self.stop().await,
@@ -138,6 +164,21 @@ impl Node {
     }
 }
 
+/// A restored validator that followed until it may sign again; started again, it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the chain has reached height {height}, above which this restored validator signs: start it again")]
+pub struct MaySign {
+    /// That height.
+    pub height: u64,
+}
+
+/// Completes when the chain is where a restored validator may sign; never, if there is nothing to wait for.
+async fn may_sign(ledger: &Ledger, waits: Option<u64>) -> u64 {
+    let Some(height) = waits else { return std::future::pending().await };
+    while !ledger.reached(height, Instant::now() + DISK_EVERY * 60).await {}
+    height
+}
+
 struct Opened {
     ledger: Ledger,
     guard: TipGuard,
@@ -156,7 +197,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     let state = State::keyed(genesis, hash_key()?).context("the genesis makes no chain")?;
     let store = open_store(home, &state)?;
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
-    ensure!(standing.may_answer(), "this node must not answer: {standing}");
+    ensure!(standing.may_answer(), MustNotAnswer(standing));
     let last_block = store.tip()?.map(|tip| tip.time);
     let state = rebuild(state, &*store)?;
     let vote = key_file::read(&home.vote_key())?;

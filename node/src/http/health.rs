@@ -61,6 +61,7 @@ pub(super) async fn metrics(app: App, _: Call) -> Answer {
         height,
         log_size,
         pooled: pooled as u64,
+        pooled_restrictive: ledger.pooled_restrictive() as u64,
         pooled_bytes: pooled_bytes as u64,
         caught_up: ledger.is_caught_up(),
         fsyncs: ledger.syncs(),
