@@ -356,20 +356,16 @@ fn exit_codes_say_who_must_act() {
 #[test]
 fn an_engine_that_cannot_keep_its_log_ends_the_node_to_be_started_again() {
     let world = World::new(&["org1"]);
-    let wal = world.home().join("wal");
-    fs::create_dir_all(&wal).expect("a temporary folder");
-    let sh = |line: &str| command(Path::new("sh"), ["-c", line]).output().is_ok_and(|output| output.status.success());
-    if !sh(&format!("mount -t tmpfs -o size=256k writ-test '{}' 2>/dev/null", text(&wal))) {
-        eprintln!("SKIPPED: no small disk for the engine's log can be mounted here (it takes root)");
-        return;
-    }
-    let unmount = Unmount(text(&wal));
     let mut node = listen(&world.home(), "127.0.0.1:0");
     let http = Http::new(&format!("http://127.0.0.1:{}", node.port));
     let issuer = world.issuer("org1");
     http.submit(&issuer.grant("alice", "read", "file:x"));
-    // From now on its disk is full.
-    let _ = sh(&format!("head -c 1000000 /dev/zero >'{}/filler' 2>/dev/null", text(&wal)));
+    // From now on every write to the engine's log fails, and to nothing else.
+    let log = Immutable(text(&world.home().join("wal/consensus.wal")));
+    if !log.set("+i") {
+        eprintln!("SKIPPED: no file can be made immutable here (it takes root and a file system that can)");
+        return;
+    }
     let mut number = 0;
     let status = wait::until("the node to end without a log", || {
         number += 1;
@@ -379,20 +375,27 @@ fn an_engine_that_cannot_keep_its_log_ends_the_node_to_be_started_again() {
         node.process.ended()
     });
     assert_eq!(status.code(), Some(6), "{}", node.process.said());
-    fs::remove_file(wal.join("filler")).expect("it was there");
+    assert!(log.set("-i"), "it can be undone");
     let mut again = world.run();
     again.http().submit(&issuer.grant("bob", "read", "file:x"));
     assert!(again.stop().success());
-    drop((again, node, unmount));
+    assert_sound(&world.home());
 }
 
-/// Unmounts what was mounted there.
-struct Unmount(String);
+/// A file that even its owner cannot write, until that is undone.
+struct Immutable(String);
 
-impl Drop for Unmount {
+impl Immutable {
+    fn set(&self, flag: &str) -> bool {
+        let output = command(Path::new("chattr"), [flag, &self.0]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for Immutable {
     fn drop(&mut self) {
-        // Lazily, so that a node that still runs is in nobody's way.
-        let _ = command(Path::new("umount"), ["-l", &self.0]).status();
+        // Else the folder could not be removed.
+        self.set("-i");
     }
 }
 
