@@ -100,16 +100,36 @@ impl Watchdog {
     /// # Errors
     /// If the thread cannot be started.
     pub fn start(vitals: Vitals, metrics: Metrics) -> std::io::Result<Self> {
+        let mut asked: Option<Pulse> = None;
+        let look = move || {
+            let is_answered = asked.as_mut().is_none_or(Pulse::is_answered);
+            if is_answered {
+                asked = Some(vitals.ask());
+            }
+            (vitals.has_halted(), is_answered)
+        };
+        Self::over(look, EVERY, metrics)
+    }
+
+    /// Watches over whatever `look` sees, `every` so often: whether it has halted, and whether it answers.
+    fn over(
+        look: impl FnMut() -> (bool, bool) + Send + 'static,
+        every: Duration,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
         let held = Arc::new(());
         let (tell, fault) = oneshot::channel();
         let owner = Arc::downgrade(&held);
-        let watch = move || watch(&vitals, &metrics, &owner, tell);
+        let watch = move || watch(look, every, &metrics, &owner, tell);
         std::thread::Builder::new().name("writ-watchdog".into()).spawn(watch)?;
         Ok(Self { fault, _held: held })
     }
 
     /// Completes when there is a fault; never otherwise.
     pub async fn fault(&mut self) -> Fault {
+        if self.fault.is_terminated() {
+            return std::future::pending().await;
+        }
         match (&mut self.fault).await {
             Ok(fault) => fault,
             // The thread ends only with this handle, or after it has told.
@@ -118,20 +138,22 @@ impl Watchdog {
     }
 }
 
-fn watch(vitals: &Vitals, metrics: &Metrics, owner: &Weak<()>, tell: oneshot::Sender<Fault>) {
+fn watch(
+    mut look: impl FnMut() -> (bool, bool),
+    every: Duration,
+    metrics: &Metrics,
+    owner: &Weak<()>,
+    tell: oneshot::Sender<Fault>,
+) {
     let began = Instant::now();
-    let (mut rule, mut asked): (Rule, Option<Pulse>) = Default::default();
+    let mut rule = Rule::default();
     let fault = loop {
-        std::thread::sleep(EVERY);
+        std::thread::sleep(every);
         if owner.strong_count() == 0 {
             return;
         }
-        let is_answered = asked.as_mut().is_none_or(Pulse::is_answered);
-        if is_answered {
-            asked = Some(vitals.ask());
-        }
-        let look = Look { at: began.elapsed(), has_halted: vitals.has_halted(), is_answered };
-        let fault = rule.look(look);
+        let (has_halted, is_answered) = look();
+        let fault = rule.look(Look { at: began.elapsed(), has_halted, is_answered });
         metrics.consensus().silent_for(rule.silent());
         if let Some(fault) = fault {
             break fault;
@@ -217,6 +239,32 @@ mod tests {
                 rule.look(look).map(|fault| (n, fault))
             });
             assert_eq!(found.last(), want.map(|n| (n, Fault::Halted)), "{seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watch_tells_of_a_fault_once_and_of_nothing_else() {
+        let every = Duration::from_millis(5);
+        let mut halts = Watchdog::over(|| (true, true), every, Metrics::new()).unwrap();
+        assert_eq!(halts.fault().await, Fault::Halted);
+        let again = tokio::time::timeout(Duration::from_millis(50), halts.fault()).await;
+        assert!(again.is_err(), "it tells once");
+        // Held on to, it would end the process.
+        drop(halts);
+
+        let looks = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let seen = looks.clone();
+        let look = move || {
+            seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            // Silent for now and then, and never for long.
+            (false, seen.load(std::sync::atomic::Ordering::SeqCst).is_multiple_of(2))
+        };
+        let mut fine = Watchdog::over(look, every, Metrics::new()).unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(200), fine.fault()).await.is_err());
+        drop(fine);
+        // Nobody holds it, so it ends: the closure goes, and with it the count.
+        while Arc::strong_count(&looks) > 1 {
+            tokio::time::sleep(every).await;
         }
     }
 
