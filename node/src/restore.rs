@@ -17,7 +17,7 @@
 //! the network can have reached when the original was lost ([`sign_above`]). Until the chain is there, it follows.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -109,19 +109,17 @@ pub fn restore(home: &Home, plan: &Plan) -> anyhow::Result<Restored> {
     }
     fs::create_dir_all(home.path()).with_context(|| format!("cannot make `{}`", home.path().display()))?;
     let restored = grow(home, plan, &growing, pinned.as_ref());
-    let restored = restored.inspect_err(|_| {
+    let (genesis, restored) = restored.inspect_err(|_| {
         // Nobody may take it for a database.
         let _ = fs::remove_dir_all(&growing);
     })?;
+    if !home.is_made() {
+        let text = serde_json::to_string_pretty(&genesis)?;
+        durable::replace(&home.genesis(), |mut file| writeln!(file, "{text}")).context("cannot write the genesis")?;
+    }
+    // Last: until then this is a home that has lost its database, and can be restored again.
     fs::rename(&growing, &database).with_context(|| format!("cannot make `{}`", database.display()))?;
     durable::sync_folder(&database).with_context(|| format!("cannot make `{}` durable", database.display()))?;
-    let (genesis, restored) = restored;
-    if !home.is_made() {
-        let mut text = serde_json::to_string_pretty(&genesis)?;
-        text.push('\n');
-        // Last: a home with a genesis is whole.
-        fs::write(home.genesis(), text).context("cannot write the genesis")?;
-    }
     Ok(restored)
 }
 

@@ -333,6 +333,33 @@ fn a_database_that_a_start_without_one_made_is_in_nobodys_way() {
     assert!(said(restore(home, &plan(&world.file)).unwrap_err()).contains("only a home without a database"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_validator_follows_until_it_may_sign() {
+    for (floor, signs) in [(6, true), (7, false), (1000, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sample = Sample::new("a.example/log");
+        let home = home(&mut sample, dir.path(), 6, 1);
+        let (chain, key) = (sample.chain(), sample.vote().public());
+        fs::remove_file(SignGuard::path(&home.keys())).unwrap();
+        SignGuard::create_above(&home.keys(), &chain, &key, floor).unwrap();
+        let config = Config::read(&home.config()).unwrap();
+        let node = crate::node::Node::start(home.clone(), config).await.unwrap();
+        let height = async || node.ledger().read().tip().height;
+        // What waits makes a validator that may sign go on at once; one that may not has nobody to follow.
+        let patience = if signs { 60_000 } else { 500 };
+        for _ in 0..patience / 10 {
+            if height().await > 6 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(height().await, if signs { 7 } else { 6 }, "above {floor}");
+        node.stop().await.unwrap();
+        let guard = SignGuard::open(&home.keys(), &chain, sample.vote()).unwrap();
+        assert_eq!(guard.last().unwrap().is_some(), signs, "above {floor}");
+    }
+}
+
 #[test]
 fn what_an_interrupted_restore_left_is_cleared_away() {
     let world = World::new(1);
@@ -340,5 +367,11 @@ fn what_an_interrupted_restore_left_is_cleared_away() {
     fs::create_dir_all(new.path().join("db.restoring")).unwrap();
     fs::write(new.path().join("db.restoring/CURRENT"), "half").unwrap();
     restore(&new, &plan(&world.file)).unwrap();
+    assert!(check(&new).unwrap().is_clean());
+
+    // Cut off just before the database got its name: a home that has lost it, to be restored again.
+    fs::remove_dir_all(new.database()).unwrap();
+    assert!(new.is_made());
+    assert_eq!(restore(&new, &plan(&world.file)).unwrap().standing, Standing::Level);
     assert!(check(&new).unwrap().is_clean());
 }
