@@ -28,6 +28,7 @@ use writ_proto::state::{Changes, Placed, State};
 use crate::checkpoints::Checkpoints;
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
+use crate::metrics::{Judged, Metrics};
 use crate::storage::{LogStore, SignedStatement, StoredBlock, StoredEvidence, StoredPlace, Undecided};
 
 /// An empty block to settle expired submissions comes at most this often.
@@ -43,6 +44,7 @@ pub struct Chain {
     me: KeyId,
     /// What this validator signed as its proposal for a height and round, if it did.
     signed: SignedProposal,
+    metrics: Metrics,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
     checkpoints: Option<Checkpoints>,
@@ -61,7 +63,16 @@ impl Chain {
     /// The writer of `ledger`, voting with the key of id `me`.
     pub fn new(ledger: Ledger, guard: Arc<TipGuard>, me: KeyId) -> Self {
         let store = ledger.shared_store();
-        Self { ledger, store, guard, me, signed: Box::new(|_, _| None), executed: HashMap::new(), checkpoints: None }
+        Self {
+            ledger,
+            store,
+            guard,
+            me,
+            signed: Box::new(|_, _| None),
+            metrics: Metrics::new(),
+            executed: HashMap::new(),
+            checkpoints: None,
+        }
     }
 
     /// Asks `signed` what was signed as the proposal of a height and round, before it builds one.
@@ -74,6 +85,12 @@ impl Chain {
     #[must_use]
     pub fn telling(self, checkpoints: Checkpoints) -> Self {
         Self { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// Counts what it does in `metrics`.
+    #[must_use]
+    pub fn counting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -168,6 +185,7 @@ impl Chain {
         let mut pool = self.ledger.pool();
         for (id, refusal) in refused {
             tracing::debug!(%id, code = %refusal.code, "record refused");
+            self.metrics.consensus().refused(refusal.code.as_str());
             pool.refuse(id, refusal);
         }
         drop(pool);
@@ -191,6 +209,7 @@ impl Chain {
         let header = changes.leaf.header.clone();
         let (block, commit_leaf) = (header.hash(), changes.leaf.hash());
         let ids: Vec<RecordId> = changes.records.iter().map(|placed| placed.record.id()).collect();
+        let round = certificate.round;
 
         self.store.commit(&StoredBlock { block: bytes.to_vec(), certificate }, &changes).map_err(Fatal::new)?;
         self.guard.advance(header.height, block, commit_leaf).map_err(Fatal::new)?;
@@ -209,12 +228,14 @@ impl Chain {
         if !expired.is_empty() {
             self.store.put_refused(&expired).map_err(Fatal::new)?;
         }
+        expired.iter().for_each(|(_, refusal)| self.metrics.consensus().refused(refusal.code.as_str()));
         self.refuse(self.inadmissible(lingering))?;
         self.executed.clear();
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.applied();
         }
         self.ledger.announce();
+        self.metrics.consensus().decided(round);
         tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
         Ok(())
     }
@@ -264,16 +285,20 @@ impl Application for Chain {
 
     fn judge(&mut self, candidate: Candidate) -> Result<Verdict, Fatal> {
         if candidate.height != self.tip() + 1 {
+            self.metrics.consensus().judged(Judged::Later);
             return Ok(Verdict::Later);
         }
         self.check_protocol()?;
-        let (block, changes) = match self.execute(&candidate.bytes) {
-            Ok(executed) => executed,
-            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        let executed = self.execute(&candidate.bytes);
+        let judged = executed.and_then(|(block, changes)| self.judge_source(&candidate, &block).map(|()| changes));
+        let changes = match judged {
+            Ok(changes) => changes,
+            Err(reason) => {
+                self.metrics.consensus().judged(Judged::Invalid);
+                return Ok(Verdict::Invalid(reason));
+            }
         };
-        if let Err(reason) = self.judge_source(&candidate, &block) {
-            return Ok(Verdict::Invalid(reason));
-        }
+        self.metrics.consensus().judged(Judged::Valid);
         let Candidate { height, round, valid_round, proposer, value, bytes, .. } = candidate;
         self.put_undecided(height, round, valid_round, proposer, value, &bytes)?;
         self.executed.insert(value, Executed { bytes, changes });
@@ -329,6 +354,7 @@ impl Application for Chain {
 
     fn evidence(&mut self, evidence: Evidence) -> Result<(), Fatal> {
         let Evidence { offender, height, round, first, second } = evidence;
+        self.metrics.consensus().evidence();
         tracing::error!(%offender, height, round, "a validator signed two conflicting statements");
         let signed = |statement: Statement| SignedStatement { bytes: statement.bytes, signature: statement.signature };
         let evidence = StoredEvidence { offender, height, round, first: signed(first), second: signed(second) };

@@ -16,7 +16,7 @@
 //! backup*; the two that guard a key, where it matters most, at least refuse a copy that lies somewhere else.
 
 pub mod checkpoint;
-mod durable;
+pub(crate) mod durable;
 pub mod key_file;
 mod place;
 pub mod sign;
@@ -28,4 +28,4 @@ pub(crate) use durable::replace as replace_file;
 pub use sign::{SignGuard, SignGuardError, SignRefused};
 pub use slots::GuardFileError;
 pub(crate) use slots::{Kept, SlotFile};
-pub use tip::{Standing, TipGuard, TipGuardError, TipMark};
+pub use tip::{MustNotAnswer, Standing, TipGuard, TipGuardError, TipMark};

@@ -46,6 +46,7 @@ use crate::checkpoints::Checkpoints;
 use crate::config;
 use crate::consensus::EnginePeers;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 
 /// How long a swarm may take until it listens.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
@@ -90,6 +91,7 @@ pub(crate) struct Setup {
     pub(crate) engine_peers: EnginePeers,
     /// The port at which the engine listens, once it does.
     pub(crate) engine_port: watch::Receiver<Option<u16>>,
+    pub(crate) metrics: Metrics,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 

@@ -21,17 +21,19 @@ use crate::chain::{rebuild, settle_every};
 use crate::checkpoints::{CheckpointFault, Checkpoints};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::consensus::{self, Consensus, EnginePeers, Mode};
-use crate::guard::{self, CheckpointGuard, SignGuard, TipGuard, key_file};
+use crate::consensus::{self, Consensus, ConsensusError, EnginePeers, Mode};
+use crate::guard::{self, CheckpointGuard, MustNotAnswer, SignGuard, TipGuard, key_file};
 use crate::home::Home;
-use crate::http;
+use crate::http::{self, Access};
 use crate::init::DEV_AUTHORITY;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::network::{self, Endpoint, Network};
 use crate::shutdown::stopped;
 use crate::signer::Signer;
 use crate::standing::{Observed, Standing};
 use crate::storage::{self, LogStore};
+use crate::tokens::Tokens;
 
 /// How long connections may take to finish their last request.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -45,7 +47,7 @@ const STANDING_EVERY: Duration = Duration::from_millis(100);
 pub struct Node {
     address: SocketAddr,
     ledger: Ledger,
-    consensus: JoinHandle<Result<(), EngineError>>,
+    consensus: JoinHandle<Result<(), ConsensusError>>,
     network: Option<Network>,
     checkpoints: Checkpoints,
     cosigning: JoinHandle<Result<(), CheckpointFault>>,
@@ -60,6 +62,11 @@ impl Node {
     /// # Errors
     /// With the reason why the node must not answer or sign.
     pub async fn start(home: Home, config: Config) -> anyhow::Result<Self> {
+        let metrics = Metrics::new();
+        metrics.tell_backups(home.last_backup());
+        let tokens = Tokens::open(&home.tokens(&config))?;
+        config.http.check_tokens(&tokens)?;
+        let access = Access::with_tokens(Arc::new(tokens), config.http.require_token);
         let genesis = read_genesis(&home)?;
         if genesis.authorities.iter().any(|authority| authority.name.as_str() == DEV_AUTHORITY) {
             ensure!(
@@ -97,6 +104,7 @@ impl Node {
                 peers: peers.clone(),
                 port,
                 mode,
+                metrics: metrics.clone(),
             },
             stopping.clone(),
         );
@@ -111,6 +119,7 @@ impl Node {
                     checkpoints: checkpoints.clone(),
                     engine_peers: peers,
                     engine_port,
+                    metrics: metrics.clone(),
                     stopping: stopping.clone(),
                 };
                 Some(Network::start(setup).await?)
@@ -130,7 +139,7 @@ impl Node {
         tokio::spawn(keep_clock_ahead(ledger.clone(), stopping.clone()));
         let connected = network.as_ref().map(Network::counter);
         let peers = move || connected.as_ref().map_or(0, |count| count.load(Ordering::Relaxed));
-        let api = http::router(ledger.clone())
+        let api = http::router(ledger.clone(), metrics, access)
             .with_checkpoints(checkpoints.clone())
             .standing_as(me, peers)
             .reached_at(network.as_ref().map(Network::endpoint));
@@ -169,7 +178,7 @@ impl Node {
         let ended = tokio::select! {
             () = shutdown => None,
             outcome = &mut self.consensus => Some(match outcome {
-                Ok(outcome) => outcome.context("consensus has ended"),
+                Ok(outcome) => outcome.map_err(anyhow::Error::new),
                 Err(panicked) => Err(anyhow::Error::new(panicked).context("consensus has ended")),
             }),
             outcome = &mut self.cosigning => Some(match outcome {
@@ -256,7 +265,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
     // Blocks that are lost can be fetched from peers, up to where the guard knows them; who is alone cannot.
     let catches_up = matches!(standing, guard::Standing::Behind { .. }) && config.network.is_some();
-    ensure!(standing.may_answer() || catches_up, "this node must not answer: {standing}");
+    ensure!(standing.may_answer() || catches_up, MustNotAnswer(standing));
     let guarded = guard.mark()?.map_or(0, |mark| mark.height);
     let last_block = store.tip()?.map(|tip| tip.time);
     let state = rebuild(state, &*store)?;

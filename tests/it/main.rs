@@ -13,6 +13,7 @@ mod lifecycle;
 #[allow(dead_code, reason = "shared with the tests of `proto`, which use all of it")]
 #[path = "../../proto/tests/it/naive.rs"]
 mod naive;
+mod operate;
 mod rot;
 mod searches;
 mod seed_tuple;

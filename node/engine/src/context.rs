@@ -343,7 +343,7 @@ impl Members {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.sorted.len()
     }
 
     pub(crate) fn contains(&self, key: &KeyId) -> bool {

@@ -333,6 +333,11 @@ impl SignGuard {
         mark.steps.iter().find(of_round)?.value
     }
 
+    /// Nothing is signed at this height or below it; 0 for a guard that was never begun anew.
+    pub fn floor(&self) -> u64 {
+        self.lock().map_or(u64::MAX, |file| file.get().floor)
+    }
+
     /// How many fsyncs there were.
     pub fn syncs(&self) -> u64 {
         self.lock().map_or(0, |file| file.syncs())

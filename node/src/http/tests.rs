@@ -13,4 +13,5 @@ mod records;
 mod refusals;
 mod search;
 mod serve;
+mod strangers;
 mod world;

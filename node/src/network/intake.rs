@@ -18,7 +18,7 @@ pub(super) enum Worth {
 
 /// Whether a record with this fault is bad for everybody, whatever they know. A key or authority that is not known may
 /// be known elsewhere already, and a state that does not allow the record may be older or newer than the sender's.
-fn is_bad_everywhere(code: Code) -> bool {
+pub(super) fn is_bad_everywhere(code: Code) -> bool {
     matches!(code, Code::BadRequest | Code::WrongChain | Code::BadSignature | Code::TooLarge)
 }
 

@@ -24,16 +24,17 @@ use writ_proto::record::RecordId;
 
 use super::address::Endpoint;
 use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
-use super::intake::{Worth, worth, worth_of};
+use super::intake::{Worth, is_bad_everywhere, worth, worth_of};
 use super::peers::{Blame, Bucket, Contact};
 use super::wire::{
     ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COSIGNATURES_MAX, Hello, IDS_MAX, INTRODUCED_MAX,
     Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
 };
 use super::{LISTEN_PATIENCE, NetworkError, Setup, keypair};
-use crate::checkpoints::Checkpoints;
+use crate::checkpoints::{Checkpoints, Verdict};
 use crate::consensus::EnginePeers;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SubmitError, Submitted};
+use crate::metrics::{self, Metrics, Way};
 use crate::shutdown::stopped;
 
 /// How often peers are called and greeted.
@@ -102,6 +103,7 @@ struct Loop {
     engine_peers: EnginePeers,
     engine_port: watch::Receiver<Option<u16>>,
     heard: Arc<AtomicBool>,
+    metrics: Metrics,
     connected: Arc<AtomicUsize>,
     contacts: Vec<Contact>,
     introduced: usize,
@@ -118,7 +120,7 @@ pub(super) async fn start(
     connected: Arc<AtomicUsize>,
     heard: Arc<AtomicBool>,
 ) -> Result<(Endpoint, impl Future<Output = ()>), NetworkError> {
-    let Setup { identity, config, ledger, checkpoints, engine_peers, engine_port, stopping } = setup;
+    let Setup { identity, config, ledger, checkpoints, engine_peers, engine_port, metrics, stopping } = setup;
     let chain = *ledger.read().chain();
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
@@ -139,6 +141,7 @@ pub(super) async fn start(
         engine_peers,
         engine_port,
         heard,
+        metrics: metrics.clone(),
         connected,
         contacts: config.peers.iter().map(|peer| Contact::new(*peer, now)).collect(),
         introduced: 0,
@@ -155,7 +158,7 @@ pub(super) async fn start(
     let run = async move {
         tokio::select! {
             () = stopped(stopping) => {}
-            () = judge(ledger.clone(), checkpoints, told, tell) => {}
+            () = judge(ledger.clone(), checkpoints, metrics, told, tell) => {}
             () = collect(ledger, to_send) => {}
             () = me.run(judged, batches, own) => {}
         }
@@ -185,15 +188,50 @@ async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, 
 }
 
 /// Hands what peers told to the ledger and the checkpoints, one message at a time.
-async fn judge(ledger: Ledger, checkpoints: Checkpoints, mut told: mpsc::Receiver<Told>, judged: mpsc::Sender<Judged>) {
+async fn judge(
+    ledger: Ledger,
+    checkpoints: Checkpoints,
+    metrics: Metrics,
+    mut told: mpsc::Receiver<Told>,
+    judged: mpsc::Sender<Judged>,
+) {
     while let Some(Told { peer, from, what }) = told.recv().await {
         let all_cosignatures = matches!((&what, &from), (What::Cosignatures(_), From::Pull));
         let worth = match what {
-            What::Records(records) => worth(&ledger.take_from_peer(records).await),
-            What::Cosignatures(cosignatures) => worth_of(cosignatures.iter().map(|one| checkpoints.take(one))),
+            What::Records(records) => {
+                let results = ledger.take_from_peer(records).await;
+                count_records(metrics.network(), &results);
+                worth(&results)
+            }
+            What::Cosignatures(cosignatures) => worth_of(cosignatures.iter().map(|one| {
+                let verdict = checkpoints.take(one);
+                metrics.checkpoints().cosignature(match verdict {
+                    Verdict::Accept => "accepted",
+                    Verdict::Ignore(why) | Verdict::Reject(why) => why,
+                });
+                verdict
+            })),
         };
         if judged.send(Judged { peer, from, worth, all_cosignatures }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Counts what became of the records of one message.
+fn count_records(counts: &metrics::Network, results: &[Result<Submitted, SubmitError>]) {
+    counts.received("records", results.len() as u64);
+    for result in results {
+        match result {
+            Ok(Submitted::New(_)) => counts.accepted("records", 1),
+            Ok(_) => counts.ignored("records", "known", 1),
+            Err(SubmitError::Refused(refusal)) if is_bad_everywhere(refusal.code) => {
+                counts.rejected("records", refusal.code.as_str(), 1);
+            }
+            Err(SubmitError::Refused(refusal)) => counts.ignored("records", refusal.code.as_str(), 1),
+            Err(SubmitError::Overloaded { .. }) => counts.ignored("records", "overloaded", 1),
+            Err(SubmitError::ReadOnly) => counts.ignored("records", "read_only", 1),
+            Err(SubmitError::Store(_)) => counts.ignored("records", "internal", 1),
         }
     }
 }
@@ -308,7 +346,7 @@ impl Loop {
             // Where it was called is where it can be called again.
             known.ip = ip;
         }
-        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        self.count_peers();
         if is_new {
             tracing::info!(%peer, %address, called = called.is_some(), "connected");
         }
@@ -319,11 +357,16 @@ impl Loop {
         if self.peers.remove(peer).is_some() {
             tracing::info!(%peer, "disconnected");
         }
-        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        self.count_peers();
         let now = Instant::now();
         for contact in self.contacts.iter_mut().filter(|contact| contact.found == Some(*peer)) {
             contact.lost(now);
         }
+    }
+
+    fn count_peers(&self) {
+        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        self.metrics.network().peers(self.peers.len());
     }
 
     fn call_failed(&mut self, called: Endpoint, error: &DialError) {
@@ -385,6 +428,7 @@ impl Loop {
         tracing::debug!(%peer, what, "a peer sent what it must have known to be bad");
         if self.blame.strike(peer, Instant::now()) {
             tracing::warn!(%peer, what, "a peer is shut out for a minute");
+            self.metrics.network().banned(what);
             self.swarm.behaviour_mut().shut_out.block_peer(peer);
         }
     }
@@ -392,6 +436,7 @@ impl Loop {
     // Gossip.
 
     fn publish(&mut self, topic: IdentTopic, message: Vec<u8>) {
+        self.metrics.network().bytes(Way::Out, message.len() as u64);
         match self.swarm.behaviour_mut().gossip.publish(topic, message) {
             Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
             // Peers pull what they were not told.
@@ -401,8 +446,10 @@ impl Loop {
 
     fn gossip(&mut self, peer: PeerId, id: MessageId, message: &gossipsub::Message) {
         let now = Instant::now();
+        self.metrics.network().bytes(Way::In, message.data.len() as u64);
         let within = self.peers.get_mut(&peer).is_some_and(|known| known.gossip.take(message.data.len(), now));
         if !within {
+            self.metrics.network().ignored("messages", "more than one peer may send", 1);
             return self.report(&id, &peer, MessageAcceptance::Ignore);
         }
         if message.topic == self.topics.records.hash() {
@@ -425,9 +472,9 @@ impl Loop {
 
     /// To whoever judges it, if they keep up; else it is dropped, and pulled later.
     fn hand_over(&mut self, told: Told) {
-        if let Err(error) = self.to_judge.try_send(told)
-            && let Told { peer, from: From::Gossip(id), .. } = error.into_inner()
-        {
+        let Err(error) = self.to_judge.try_send(told) else { return };
+        self.metrics.network().ignored("messages", "too many wait to be looked at", 1);
+        if let Told { peer, from: From::Gossip(id), .. } = error.into_inner() {
             self.report(&id, &peer, MessageAcceptance::Ignore);
         }
     }
@@ -481,7 +528,7 @@ impl Loop {
                 let now = Instant::now();
                 if !self.peers.get_mut(&peer).is_some_and(|known| known.asks.take(1, now)) {
                     // The question is dropped; who keeps on asking gets nothing.
-                    return;
+                    return self.metrics.network().pulled(Way::In, "dropped");
                 }
                 let tell = match request {
                     Ask::Hello(hello) => {
@@ -495,34 +542,43 @@ impl Loop {
                         Tell::Cosignatures(latest.map(Blob).collect())
                     }
                 };
+                self.metrics.network().pulled(Way::In, "answered");
                 // Whoever asked may be gone.
                 let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
             }
-            request_response::Event::Message { peer, message: Pull::Response { response, .. }, .. } => match response {
-                Tell::Hello(hello) => self.greeted_by(peer, hello),
-                Tell::Ids(ids) => self.told_ids(peer, &ids),
-                Tell::Records(records) => {
-                    let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
-                    if records.len() > ASKED_RECORDS_MAX {
-                        return self.blame(peer, "more records than were asked for");
-                    }
-                    if !records.is_empty() {
-                        self.hand_over(Told { peer, from: From::Pull, what: What::Records(records) });
-                    }
-                }
-                Tell::Cosignatures(all) if all.len() > COSIGNATURES_MAX => {
-                    self.blame(peer, "more cosignatures than there are validators");
-                }
-                Tell::Cosignatures(all) => {
-                    let what = What::Cosignatures(all.into_iter().map(|one| one.0).collect());
-                    self.hand_over(Told { peer, from: From::Pull, what });
-                }
-            },
+            request_response::Event::Message { peer, message: Pull::Response { response, .. }, .. } => {
+                self.metrics.network().pulled(Way::Out, "answered");
+                self.answered(peer, response);
+            }
             request_response::Event::OutboundFailure { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "a peer did not answer");
+                self.metrics.network().pulled(Way::Out, "failed");
                 self.finish_pull(&peer);
             }
             request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, peer: PeerId, response: Tell) {
+        match response {
+            Tell::Hello(hello) => self.greeted_by(peer, hello),
+            Tell::Ids(ids) => self.told_ids(peer, &ids),
+            Tell::Records(records) => {
+                let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
+                if records.len() > ASKED_RECORDS_MAX {
+                    return self.blame(peer, "more records than were asked for");
+                }
+                if !records.is_empty() {
+                    self.hand_over(Told { peer, from: From::Pull, what: What::Records(records) });
+                }
+            }
+            Tell::Cosignatures(all) if all.len() > COSIGNATURES_MAX => {
+                self.blame(peer, "more cosignatures than there are validators");
+            }
+            Tell::Cosignatures(all) => {
+                let what = What::Cosignatures(all.into_iter().map(|one| one.0).collect());
+                self.hand_over(Told { peer, from: From::Pull, what });
+            }
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) const START_MS: u64 = 1_800_000_000_000;
 pub(crate) struct Sample {
     pub(crate) state: State,
     authority: SecretKey,
-    vote: SecretKey,
+    votes: Vec<SecretKey>,
     made: u64,
 }
 
@@ -41,7 +41,8 @@ impl Sample {
         let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
         let enrolled =
             |key: &SecretKey| EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) };
-        let (authority, vote) = (key(1), key(2));
+        let authority = key(1);
+        let votes: Vec<SecretKey> = (0..validators).map(|n| key(2 + 10 * n)).collect();
         let genesis = Genesis {
             protocol: PROTOCOL,
             chain: name.into(),
@@ -62,7 +63,12 @@ impl Sample {
                 })
                 .collect(),
         };
-        Self { state: State::new(genesis).unwrap(), authority, vote, made: 0 }
+        Self { state: State::new(genesis).unwrap(), authority, votes, made: 0 }
+    }
+
+    /// The first validator's voting key.
+    pub(crate) fn vote(&self) -> SecretKey {
+        SecretKey::from_seed(&self.votes[0].to_seed())
     }
 
     pub(crate) fn chain(&self) -> Digest {
@@ -107,7 +113,7 @@ impl Sample {
     pub(crate) fn build(&self, records: Vec<Signed>) -> (StoredBlock, Changes) {
         let time = self.state.tip().time.saturating_add_millis(1000);
         let records = records.into_iter().map(|record| self.state.verify(record).unwrap());
-        let built = self.state.build(time, self.vote.public().id(), records).unwrap();
+        let built = self.state.build(time, self.votes[0].public().id(), records).unwrap();
         assert!(built.refused.is_empty(), "{:?}", built.refused);
         (StoredBlock { certificate: self.certify(&built.block), block: built.block.encode() }, built.changes)
     }
@@ -122,9 +128,12 @@ impl Sample {
 
     fn certify(&self, block: &Block) -> Certificate {
         let (height, hash) = (block.header.height, block.header.hash());
-        let voter = self.vote.public().id();
-        let vote = Vote { kind: VoteKind::Precommit, height, round: 0, value: Some(hash), voter };
-        let signature = self.vote.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain()));
-        Certificate { height, round: 0, block: hash, signatures: vec![(voter, signature)] }
+        let sign = |vote: &SecretKey| {
+            let voter = vote.public().id();
+            let cast = Vote { kind: VoteKind::Precommit, height, round: 0, value: Some(hash), voter };
+            (voter, vote.sign_in(Domain::Vote, &cast.signed_bytes(&self.chain())))
+        };
+        let signatures = self.votes.iter().map(sign).collect();
+        Certificate { height, round: 0, block: hash, signatures }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ed25519_dalek::Signer as _;
 use tokio::sync::Notify;
 use writ_engine::{
-    Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed,
+    Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed, Refusing,
     SignRefused, Source, Timeouts, Validator, Verdict, VoteSigner, proposer,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind, quorum};
@@ -268,7 +268,9 @@ impl TestSigner {
     }
 
     fn sign(&self, step: (u64, u32, u8), domain: Domain, bytes: Vec<u8>) -> Result<Signature, SignRefused> {
-        let refuse = |reason: &str| Err(SignRefused { what: format!("step {step:?}"), reason: reason.into() });
+        let refuse = |reason: &str| {
+            Err(SignRefused { what: format!("step {step:?}"), reason: reason.into(), because: Refusing::Guard })
+        };
         if step.0 >= self.refuse_from {
             return refuse("the guard is shut");
         }
