@@ -99,7 +99,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 pub(super) fn of_error(error: &AuditError) -> Failure {
     match error {
         AuditError::Finding(_) => Failure::failed(format!("the chain is not good: {error}")).code("bad_chain"),
-        AuditError::Served { .. } | AuditError::Fork { .. } => Failure::of(error).code("bad_chain"),
+        AuditError::Served { .. } => Failure::of(error).code("bad_chain"),
+        AuditError::Fork { .. } => Failure::failed(format!("FORK: {error}")).code("bad_chain"),
+        AuditError::OtherChain { .. } => Failure::of(error).code("wrong_chain"),
         other => Failure::of(other),
     }
 }
@@ -192,6 +194,9 @@ fn bad_words(error: &AuditError) -> Vec<(&'static str, String)> {
             ("found", format!("commit leaf {found}")),
             ("expected", format!("commit leaf {expected}")),
         ],
+        AuditError::OtherChain { node, found, expected } => {
+            vec![("node", clean(node)), ("found", format!("chain {found}")), ("expected", format!("chain {expected}"))]
+        }
         other => vec![("found", clean(&other.to_string()))],
     }
 }
@@ -217,6 +222,9 @@ fn bad_json(error: &AuditError) -> Value {
         }
         AuditError::Fork { node, height, found, expected } => {
             json!({ "verdict": "bad", "height": height, "part": "fork", "node": node, "found": found, "expected": expected })
+        }
+        AuditError::OtherChain { node, found, expected } => {
+            json!({ "verdict": "bad", "part": "genesis", "node": node, "found": found, "expected": expected })
         }
         other => json!({ "verdict": "bad", "detail": other.to_string() }),
     }
