@@ -6,7 +6,8 @@
 //! From a file: what comes next is read and checked [`ahead`], on all cores, while blocks are executed in order.
 //!
 //! From the nodes: the blocks come from whichever node has them, and each is verified with its certificate.
-//! Then every node's own word for where it stands is compared with the chain that was verified.
+//! Then every node's own word for where it stands is compared with the chain that was verified, and where one
+//! went another way, the first height at which it did is looked for.
 
 mod ahead;
 
@@ -28,6 +29,7 @@ use writ_proto::state::State;
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::standing::{leaf_of, parting};
 use crate::verify::{ProofFault, View};
 
 /// Blocks asked for at once.
@@ -70,6 +72,16 @@ pub enum AuditError {
         node: String,
         /// What is wrong with it.
         fault: ProofFault,
+    },
+    /// A node is of another chain.
+    #[error("{node} is of chain {found}, verified was {expected}")]
+    OtherChain {
+        /// Which node.
+        node: String,
+        /// The chain that the node is of.
+        found: Digest,
+        /// The chain that was verified.
+        expected: Digest,
     },
     /// The file cannot be read.
     #[error("cannot read `{path}`", path = .path.display())]
@@ -127,7 +139,7 @@ pub fn audit_nodes(
     let mut auditor = begin(genesis, None)?;
     let mut leaves = vec![*auditor.state().chain()];
     let mut cosigners = Vec::from([(0, Cosigners::of(&auditor.state().genesis().chain, auditor.state().validators()))]);
-    let nodes: Vec<Client> = client.apart().collect::<Result<_, _>>()?;
+    let nodes: Vec<Client> = client.apart().collect();
     let mut unreachable = None;
     for node in &nodes {
         // What one node does not have, the next may.
@@ -142,8 +154,12 @@ pub fn audit_nodes(
         });
         match walked {
             Err(AuditError::Client(error)) if error.is_passing() => unreachable = Some(error),
+            // What does not follow on the chain that was verified may be good on another one: that is worse.
             Err(AuditError::Finding(finding)) => {
-                return Err(AuditError::Served { node: node.nodes()[0].clone(), finding });
+                return Err(match place_of(node, &leaves) {
+                    Err(error @ (AuditError::Fork { .. } | AuditError::OtherChain { .. })) => error,
+                    _ => AuditError::Served { node: node.nodes()[0].clone(), finding },
+                });
             }
             other => other?,
         }
@@ -197,17 +213,28 @@ pub(crate) fn walk<E: From<AuditError>>(
 
 /// The height that a node says it has reached, if what it says of it is what was verified.
 fn place_of(node: &Client, leaves: &[Digest]) -> Result<u64, AuditError> {
+    let name = || node.nodes()[0].clone();
     let status = node.status()?;
+    let chain = leaves[0];
+    if status.chain != chain {
+        return Err(AuditError::OtherChain { node: name(), found: status.chain, expected: chain });
+    }
     let verified = leaves.len() as u64 - 1;
     // A node that went on meanwhile is asked about the last height that was verified.
     let (height, found) = match status.height <= verified {
         true => (status.height, status.commit_leaf),
-        false => (verified, if verified == 0 { status.chain } else { node.header(verified)?.commit_leaf }),
+        false => (verified, leaf_of(node, verified, chain)?),
     };
-    let expected = usize::try_from(height).ok().and_then(|at| leaves.get(at)).copied();
-    let expected = expected.expect("a height that was verified has a leaf");
-    if found != expected {
-        return Err(AuditError::Fork { node: node.nodes()[0].clone(), height, found, expected });
+    let expected = |height: u64| {
+        let leaf = usize::try_from(height).ok().and_then(|at| leaves.get(at)).copied();
+        leaf.expect("a height that was verified has a leaf")
+    };
+    if found != expected(height) {
+        let last = (height, [found, expected(height)]);
+        let leaves = |height| Ok::<_, ClientError>([leaf_of(node, height, chain)?, expected(height)]);
+        // A node that does not tell is held by what it told.
+        let (height, [found, expected]) = parting(last, leaves).unwrap_or(last);
+        return Err(AuditError::Fork { node: name(), height, found, expected });
     }
     Ok(status.height)
 }

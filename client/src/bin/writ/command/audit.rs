@@ -99,9 +99,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 pub(super) fn of_error(error: &AuditError) -> Failure {
     match error {
         AuditError::Finding(_) => Failure::failed(format!("the chain is not good: {error}")).code("bad_chain"),
-        AuditError::Served { .. } | AuditError::Fork { .. } | AuditError::Checkpoint { .. } => {
-            Failure::of(error).code("bad_chain")
-        }
+        AuditError::Served { .. } | AuditError::Checkpoint { .. } => Failure::of(error).code("bad_chain"),
+        AuditError::Fork { .. } => Failure::failed(format!("FORK: {error}")).code("bad_chain"),
+        AuditError::OtherChain { .. } => Failure::of(error).code("wrong_chain"),
         other => Failure::of(other),
     }
 }
@@ -204,6 +204,9 @@ fn bad_words(error: &AuditError) -> Vec<(&'static str, String)> {
             ("found", format!("commit leaf {found}")),
             ("expected", format!("commit leaf {expected}")),
         ],
+        AuditError::OtherChain { node, found, expected } => {
+            vec![("node", clean(node)), ("found", format!("chain {found}")), ("expected", format!("chain {expected}"))]
+        }
         other => vec![("found", clean(&other.to_string()))],
     }
 }
@@ -232,6 +235,9 @@ fn bad_json(error: &AuditError) -> Value {
         }
         AuditError::Checkpoint { node, fault } => {
             json!({ "verdict": "bad", "part": "checkpoint", "node": node, "detail": fault.to_string() })
+        }
+        AuditError::OtherChain { node, found, expected } => {
+            json!({ "verdict": "bad", "part": "genesis", "node": node, "found": found, "expected": expected })
         }
         other => json!({ "verdict": "bad", "detail": other.to_string() }),
     }
