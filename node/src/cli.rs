@@ -127,7 +127,8 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         home: PathBuf,
         /// Let the validator sign above this height, at least 10 above the restored tip, which the network cannot have
-        /// reached when the original was lost. The key must sign nowhere else. Without --from: of a home restored before.
+        /// reached when the original was lost. The key must sign nowhere else. Without --from: of a home restored before;
+        /// then 0 is for one that was made on another machine and has never run.
         #[arg(long, value_name = "HEIGHT")]
         sign_above: Option<u64>,
         /// Do without FILE.waiting: what was acknowledged and not in a block is then lost.

@@ -286,7 +286,8 @@ pub fn signing(home: &Home, chain: &Digest) -> anyhow::Result<Signing> {
 }
 
 /// Lets a validator whose sign guard was lost, or came with a copy, sign above `height`, by an operator's word: its
-/// key signs nowhere else, and signed nothing above that height.
+/// key signs nowhere else, and signed nothing above that height. Above 0 is for a home that was made elsewhere and has
+/// never run.
 ///
 /// # Errors
 /// If the home has its sign guard in its place, the height is not [`SIGN_ABOVE_MARGIN`] or more above the tip, or the
@@ -299,16 +300,17 @@ pub fn sign_above(home: &Home, height: u64) -> anyhow::Result<()> {
     let key = vote_key(home)?
         .with_context(|| format!("there is no voting key in `{}`: this home signs nothing", home.keys().display()))?;
     let public = key.public();
+    let (dir, chain) = (home.keys(), state.chain());
+    let is_new = tip == 0 && height == 0 && SignGuard::was_never_used(&dir, chain, &public);
     ensure!(
-        !is_alone(&state, &public),
+        is_new || !is_alone(&state, &public),
         "this is the chain's only validator, so without its signature the chain never comes above its tip; `writ-node repair` says what can be done"
     );
     let least = tip.saturating_add(SIGN_ABOVE_MARGIN);
     ensure!(
-        height >= least,
+        is_new || height >= least,
         "the database ends at block {tip}, so signing begins above height {least} at the least, not above {height}: name a height that the network cannot have reached when this home was lost"
     );
-    let (dir, chain) = (home.keys(), state.chain());
     let lost = match SignGuard::open(&dir, chain, key) {
         Ok(_) => bail!(
             "the sign guard `{}` is in its place and knows what was signed; it stays as it is",

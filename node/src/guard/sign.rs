@@ -258,6 +258,15 @@ impl SignGuard {
         Ok(())
     }
 
+    /// Whether the guard in the folder `dir`, wherever it was made, has never signed anything nor been begun anew: that of
+    /// a home that was made on one machine, to be run on another. (A copy does not know what its original signed since.)
+    pub fn was_never_used(dir: &Path, chain: &Digest, key: &PublicKey) -> bool {
+        open_of(&Self::path(dir), chain, key.id()).is_ok_and(|file| {
+            let mark = file.get();
+            (mark.floor, mark.height, mark.steps.len()) == (0, 0, 0)
+        })
+    }
+
     /// Opens the guard of `key` in the folder `dir`.
     ///
     /// # Errors

@@ -310,6 +310,31 @@ fn a_restored_validator_signs_only_above_a_height_that_is_named_and_high_enough(
 }
 
 #[test]
+fn a_home_that_was_made_elsewhere_and_never_ran_signs_from_the_first_block() {
+    for validators in [1, 4] {
+        let dir = tempfile::tempdir().unwrap();
+        let sample = Sample::of("a.example/log", validators);
+        let made = bare(&sample, &dir.path().join("made"));
+        let moved = bare(&sample, &dir.path().join("moved"));
+        let (from, to) = (SignGuard::path(&made.keys()), SignGuard::path(&moved.keys()));
+        let open = |home: &Home| SignGuard::open(&home.keys(), &sample.chain(), sample.vote());
+        fs::copy(&from, &to).unwrap();
+        assert!(matches!(open(&moved), Err(SignGuardError::Copied { .. })));
+        assert!(sign_above(&moved, 1).is_err(), "from the first block or far above");
+        sign_above(&moved, 0).unwrap();
+        assert_eq!(open(&moved).unwrap().floor(), 0);
+        assert!(said(sign_above(&moved, 0).unwrap_err()).contains("stays as it is"));
+        // Of one that did run, what it signed since is not known.
+        let first = vote(&sample, VoteKind::Prevote, 1, Digest([1; 32]));
+        open(&made).unwrap().sign_vote(&first).unwrap();
+        let again = bare(&sample, &dir.path().join("again"));
+        fs::copy(&from, SignGuard::path(&again.keys())).unwrap();
+        assert!(sign_above(&again, 0).is_err());
+        assert!(open(&again).is_err());
+    }
+}
+
+#[test]
 fn the_only_validator_is_not_sent_to_a_height_that_it_could_never_reach() {
     let world = World::new(1);
     let new = world.folder("new");
