@@ -18,6 +18,8 @@ const CHANGES_MAX: usize = 10_000;
 
 /// Whether to try only.
 #[derive(Debug, Args)]
+// Flattened into `Options` of commands, whose group has that name already.
+#[group(skip)]
 pub(crate) struct Options {
     /// Only tell who would gain or lose what, or why it would be refused: nothing is signed or sent
     #[arg(long, conflicts_with_all = ["no_wait", "out", "submit_within"])]

@@ -19,6 +19,8 @@ use crate::output::{beside, print_line, short, tally_words};
 
 /// How a record is appended.
 #[derive(Debug, Args)]
+// Flattened into `Options` of commands, whose group has that name already.
+#[group(skip)]
 pub(crate) struct Options {
     /// Do not wait until the record is in the log; `writ entry ID` tells what became of it
     #[arg(long)]
