@@ -19,6 +19,7 @@ use writ_proto::api::{
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
+use writ_proto::checkpoint::Cosigners;
 use writ_proto::codec::Blob;
 use writ_proto::decision::{Moment, Truth, explain};
 use writ_proto::export::Frame;
@@ -73,6 +74,8 @@ struct Chain {
     records: HashMap<RecordId, (u64, u64, Outcome)>,
     bytes: HashMap<u64, Vec<u8>>,
     faults: Faults,
+    /// The note that it shows.
+    checkpoint: Option<String>,
 }
 
 /// A key from a number.
@@ -80,7 +83,7 @@ pub(crate) fn key(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n; 32])
 }
 
-fn enrolled(key: &SecretKey) -> EnrolledKey {
+pub(crate) fn enrolled(key: &SecretKey) -> EnrolledKey {
     EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) }
 }
 
@@ -125,6 +128,7 @@ impl Node {
             records: HashMap::new(),
             bytes: HashMap::new(),
             faults: Faults::default(),
+            checkpoint: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let node =
@@ -149,6 +153,11 @@ impl Node {
 
     pub(crate) fn faults(&self, faults: Faults) {
         self.chain().faults = faults;
+    }
+
+    /// Shows this note as its final checkpoint from now on.
+    pub(crate) fn show_checkpoint(&self, note: String) {
+        self.chain().checkpoint = Some(note);
     }
 
     /// Leaves in the log.
@@ -260,6 +269,14 @@ impl Chain {
         match (method, path) {
             ("GET", "/v1/genesis") => reply(Ok(json!(self.genesis))),
             ("GET", "/v1/status") => reply(Ok(json!(self.status()))),
+            ("GET", "/checkpoint") => match &self.checkpoint {
+                Some(note) => Ok((200, "text/plain; charset=utf-8", note.clone().into_bytes())),
+                None => reply(Err(problem(404, "not_found", None, "there is none yet"))),
+            },
+            ("GET", "/policy") => {
+                let policy = Cosigners::of(&self.genesis.chain, &self.genesis.validators).to_policy();
+                Ok((200, "text/plain; charset=utf-8", policy.into_bytes()))
+            }
             ("GET", "/v1/authorities") => reply(Ok(json!({ "authorities": self.authorities() }))),
             ("GET", "/v1/check") => reply(self.check(&query).map(|answer| json!(answer))),
             ("GET", "/v1/who-can") => reply(self.who_can(&query)),
