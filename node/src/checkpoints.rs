@@ -50,7 +50,7 @@ struct Shared {
     ledger: Ledger,
     origin: String,
     /// `None`: this node has no checkpoint key.
-    guard: Option<CheckpointGuard>,
+    guard: Option<Arc<CheckpointGuard>>,
     file: PathBuf,
     inner: Mutex<Inner>,
     /// There is something to do in [`Checkpoints::step`].
@@ -157,6 +157,11 @@ impl Checkpoints {
             signed: None,
             silent: false,
         };
+        let guard = guard.map(Arc::new);
+        if let Some(counted) = guard.clone() {
+            // The guard alone: a ledger that held these checkpoints would hold itself.
+            ledger.count_syncs_of(move || counted.syncs());
+        }
         let checkpoints = Self(Arc::new(Shared {
             ledger,
             origin,
@@ -170,9 +175,6 @@ impl Checkpoints {
             unsaved: AtomicBool::new(false),
         }));
         checkpoints.recall();
-        let counted = checkpoints.clone();
-        let syncs = move || counted.0.guard.as_ref().map_or(0, CheckpointGuard::syncs);
-        checkpoints.0.ledger.count_syncs_of(syncs);
         // What this node has is to be cosigned, also if nothing is added to it.
         checkpoints.0.work.notify_one();
         checkpoints

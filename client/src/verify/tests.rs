@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use writ_proto::api::{RecordStatus, Tuple, to_base64};
+use writ_proto::checkpoint::Cosignature;
 use writ_proto::key::SecretKey;
 use writ_proto::merkle::MemoryTree;
-use writ_proto::record::{Body, Nonce, Statement};
+use writ_proto::record::{Body, EnrolledKey, Nonce, Statement, ValidatorKeys};
 use writ_proto::time::LedgerTime;
 
 use super::*;
@@ -101,6 +102,73 @@ fn a_receipt_that_does_not_is_refused() {
     assert_eq!(check_receipt(&log[2], &placeless), Err(ProofFault::NoPlace));
     let pending = Receipt { status: RecordStatus::Pending, ..placeless };
     assert_eq!(check_receipt(&log[2], &pending), Ok(None));
+}
+
+/// The validators of a chain, with the checkpoint keys of these seeds.
+fn cosigners(seeds: [u8; 4]) -> Cosigners {
+    let enrolled = |n: u8| {
+        let key = SecretKey::from_seed(&[n; 32]);
+        EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) }
+    };
+    let validator = |n: u8| ValidatorKeys {
+        name: format!("v{n}").parse().unwrap(),
+        vote: enrolled(100 + n),
+        checkpoint: enrolled(n),
+    };
+    Cosigners::of("ledger.example/main", &seeds.map(validator))
+}
+
+/// A receipt with a checkpoint of the whole log, signed by the validators of these seeds.
+fn with_checkpoint(records: &[Signed], later: &[Signed], index: u64, seeds: &[u8]) -> Place {
+    let (all, mut place) = ([records, later].concat(), receipt(records, index).place.unwrap());
+    let tree = tree(&all);
+    let checkpoint = Checkpoint { origin: "ledger.example/main".into(), size: tree.size(), root: tree.root() };
+    let sign = |n: &u8| Cosignature::sign(&checkpoint, 9, &SecretKey::from_seed(&[*n; 32]), 1_800_000_000);
+    let signed: Vec<_> = seeds.iter().map(sign).collect();
+    // Made by those who trust the signers; who reads it may trust others.
+    place.checkpoint = cosigners([1, 2, 3, 4]).assemble(&checkpoint, &signed);
+    place.checkpoint_inclusion = Some(texts(&merkle::prove_inclusion(&tree, index, tree.size()).unwrap()));
+    place
+}
+
+#[test]
+fn a_checkpoint_in_a_receipt_is_held_against_the_validators_and_the_record() {
+    let (log, later) = (log(), [record(20), record(21)]);
+    let bytes = log[2].bytes();
+    let good = with_checkpoint(&log, &later, 2, &[1, 2, 3]);
+    let trusted = cosigners([1, 2, 3, 4]);
+    let whole = tree(&[&log[..], &later].concat());
+    let view = View { size: 9, root: whole.root() };
+    assert_eq!(check_checkpoint(bytes, &good, &trusted), Ok(Some(view)));
+    assert_eq!(check_place(bytes, &good).unwrap().size, 7);
+    assert_eq!(check_checkpoint(bytes, &receipt(&log, 2).place.unwrap(), &trusted), Ok(None));
+
+    let with = |change: &dyn Fn(&mut Place)| {
+        let mut place = good.clone();
+        change(&mut place);
+        place
+    };
+    let proof = |place: &mut Place| place.checkpoint_inclusion.as_mut().unwrap().swap(0, 1);
+    let other_log = with_checkpoint(&log, &later, 3, &[1, 2, 3]).checkpoint_inclusion;
+    let forged =
+        with(&|place| place.checkpoint = place.checkpoint.as_ref().map(|note| note.replacen("\n9\n", "\n8\n", 1)));
+    for (case, place) in [
+        ("a proof in another order", with(&proof)),
+        ("a proof of another record", with(&|place| place.checkpoint_inclusion = other_log.clone())),
+        ("no proof", with(&|place| place.checkpoint_inclusion = None)),
+        ("another size", forged),
+        ("no note", with(&|place| place.checkpoint = Some("x".into()))),
+    ] {
+        assert!(check_checkpoint(bytes, &place, &trusted).is_err(), "{case}");
+        assert!(check_place(bytes, &place).is_err(), "{case}: also for who knows no validator");
+    }
+    // Whom one trusts matters, and how many they are.
+    let strangers = check_checkpoint(bytes, &good, &cosigners([1, 2, 8, 9]));
+    assert!(matches!(strangers, Err(ProofFault::Checkpoint(NoteError::NoQuorum { found: 2, quorum: 3 }))));
+    let elsewhere = Cosigners::from_policy(&trusted.to_policy().replace("validators 3", "validators 4")).unwrap();
+    assert!(check_checkpoint(bytes, &good, &elsewhere).is_err());
+    let with_record = Receipt { record: Some(to_base64(bytes)), place: Some(good), ..receipt(&log, 2) };
+    assert_eq!(check_receipt_checkpoint(&log[2], &with_record, &trusted), Ok(Some(view)));
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! `writ export` and `writ audit`.
 
-use crate::node::Node;
+use writ_proto::api::digest_from_base64;
+use writ_proto::checkpoint::{Checkpoint, Cosignature, Cosigners};
+use writ_proto::key::SecretKey;
+use writ_proto::record::ValidatorKeys;
+
+use crate::node::{Node, enrolled, key};
 use crate::program::{World, exists, writ};
 
 /// A world with some blocks.
@@ -111,6 +116,45 @@ fn the_nodes_are_verified_and_compared() {
             said.out
         );
     }
+}
+
+#[test]
+fn a_checkpoint_is_of_the_chain_and_of_its_validators_or_the_audit_is_bad() {
+    let world = story();
+    let origin = world.node.genesis().chain;
+    let validator = key(201);
+    let client = writ_client::Client::new([world.node.url()]).unwrap();
+    let status = client.status().unwrap();
+    let (size, root) = (status.log_size, digest_from_base64(&status.log_root).unwrap());
+    let note = |size, root, key: &SecretKey| {
+        let keys = ValidatorKeys { checkpoint: enrolled(key), ..world.node.genesis().validators[0].clone() };
+        let one = Cosignature::sign(&Checkpoint { origin: origin.clone(), size, root }, 1, key, 5);
+        Cosigners::of(&origin, &[keys]).assemble(&one.checkpoint(&origin), &[one]).unwrap()
+    };
+    world.node.show_checkpoint(note(size, root, &validator));
+    let said = world.ask(&["audit"]).expect(0);
+    assert!(said.out.contains(&format!("a checkpoint of {size} leaves that a quorum signed")), "{}", said.out);
+    let said = world.ask(&["status"]).expect(0);
+    assert!(said.out.contains(&format!("{size} leaves, signed by 1 of 1 validators")), "{}", said.out);
+    assert_eq!(world.ask(&["audit", "--json"]).expect(0).json()["nodes"][0]["checkpoint"], size);
+    // An older one is a part of the chain, and one of a log that went on.
+    world.sign("org1", &["grant", "--sub", "late", "--obj", "file:x"]).expect(0);
+    world.ask(&["audit"]).expect(0);
+
+    let other = writ_proto::hash::Digest([9; 32]);
+    for (case, bad) in [
+        ("another root", note(size, other, &validator)),
+        ("another root of a size within a block", note(size - 1, other, &validator)),
+        ("a stranger", note(size, root, &key(77))),
+        ("no note", "x".into()),
+    ] {
+        world.node.show_checkpoint(bad);
+        let said = world.ask(&["audit"]).expect(1);
+        assert!(said.out.starts_with("bad\n") && said.out.contains("checkpoint"), "{case}: {}", said.out);
+        assert_eq!(world.ask(&["audit", "--json"]).expect(1).json()["part"], "checkpoint", "{case}");
+    }
+    let said = world.ask(&["status"]).expect(0);
+    assert!(said.out.contains("not to be trusted"), "{}", said.out);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use writ_proto::api::{
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
+use writ_proto::checkpoint::Cosigners;
 use writ_proto::codec::Blob;
 use writ_proto::decision::{Moment, Truth, explain};
 use writ_proto::export::Frame;
@@ -91,6 +92,8 @@ struct Chain {
     authorizations: Vec<Option<String>>,
     /// Parameters, where the node tells them.
     parameters: Option<Parameters>,
+    /// The note that it shows.
+    checkpoint: Option<String>,
 }
 
 /// A key from a number.
@@ -98,7 +101,7 @@ pub(crate) fn key(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n; 32])
 }
 
-fn enrolled(key: &SecretKey) -> EnrolledKey {
+pub(crate) fn enrolled(key: &SecretKey) -> EnrolledKey {
     EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) }
 }
 
@@ -146,6 +149,7 @@ impl Node {
             received: Vec::new(),
             authorizations: Vec::new(),
             parameters: None,
+            checkpoint: None,
         };
         Self::serving(chain)
     }
@@ -194,6 +198,11 @@ impl Node {
     /// Tells these parameters.
     pub(crate) fn parameters(&self, parameters: Parameters) {
         self.chain().parameters = Some(parameters);
+    }
+
+    /// Shows this note as its final checkpoint from now on.
+    pub(crate) fn show_checkpoint(&self, note: String) {
+        self.chain().checkpoint = Some(note);
     }
 
     /// Leaves in the log.
@@ -330,6 +339,14 @@ impl Chain {
         match (method, path) {
             ("GET", "/v1/genesis") => reply(Ok(json!(self.genesis))),
             ("GET", "/v1/status") => reply(Ok(json!(self.status()))),
+            ("GET", "/checkpoint") => match &self.checkpoint {
+                Some(note) => Ok((200, "text/plain; charset=utf-8", note.clone().into_bytes())),
+                None => reply(Err(problem(404, "not_found", None, "there is none yet"))),
+            },
+            ("GET", "/policy") => {
+                let policy = Cosigners::of(&self.genesis.chain, &self.genesis.validators).to_policy();
+                Ok((200, "text/plain; charset=utf-8", policy.into_bytes()))
+            }
             ("GET", "/v1/authorities") => reply(Ok(json!({ "authorities": self.authorities() }))),
             ("GET", "/v1/validators") => reply(Ok(self.validators())),
             ("GET", "/v1/parameters") if self.parameters.is_some() => {

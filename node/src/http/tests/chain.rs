@@ -169,6 +169,7 @@ async fn head_tells_what_get_would_without_the_body() {
     let world = World::new();
     let record = world.grant("alice", "read", "file:x");
     world.append(&[&record]);
+    world.cosign();
     for endpoint in
         super::super::ENDPOINTS.iter().filter(|endpoint| endpoint.method == axum::routing::MethodFilter::GET)
     {
