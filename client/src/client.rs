@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use writ_proto::api::{
     AuthorityAnswer, Batch, BatchAnswer, BatchResult, BriefAnswer, BriefResult, CheckAnswer, ConsistencyAnswer,
-    EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, Receipt, RecordStatus, Status, ValidatorAnswer,
-    to_base64,
+    EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, ParametersAnswer, Receipt, RecordStatus, Status,
+    ValidatorAnswer, to_base64,
 };
 use writ_proto::checkpoint::Cosigners;
 use writ_proto::export::Frame;
-use writ_proto::genesis::{Genesis, Parameters};
+use writ_proto::genesis::Genesis;
 use writ_proto::record::{Effect, RecordId, Signed};
 use writ_proto::time::LedgerTime;
 
@@ -126,29 +126,6 @@ pub struct ValidatorsAnswer {
     pub height: u64,
     /// Its validators.
     pub validators: Vec<ValidatorAnswer>,
-}
-
-/// What the chain lets its bounds be from the next block on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParametersAnswer {
-    /// The next height.
-    pub height: u64,
-    /// The protocol version at that height.
-    pub protocol: u32,
-    /// The bounds at that height.
-    pub parameters: Parameters,
-    /// The protocol version that is to come, if one was activated.
-    #[serde(default)]
-    pub activation: Option<ActivationAnswer>,
-}
-
-/// A protocol version that is to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActivationAnswer {
-    /// The version.
-    pub protocol: u32,
-    /// The first height under it.
-    pub height: u64,
 }
 
 #[derive(Debug)]

@@ -169,6 +169,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/blocks/{height}", &[], |app, call| Box::pin(chain::block(app, call))),
     get("/v1/authorities", &[], |app, call| Box::pin(chain::authorities(app, call))),
     get("/v1/validators", &[], |app, call| Box::pin(chain::validators(app, call))),
+    get("/v1/parameters", &[], |app, call| Box::pin(chain::parameters(app, call))),
     get("/v1/evidence", &[], |app, call| Box::pin(chain::evidence(app, call))),
     get("/v1/proofs/inclusion", proofs::INCLUSION, |app, call| Box::pin(proofs::inclusion(app, call))),
     get("/v1/proofs/consistency", proofs::CONSISTENCY, |app, call| Box::pin(proofs::consistency(app, call))),

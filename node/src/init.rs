@@ -96,7 +96,7 @@ fn make(dir: &Path, homes: &[Home], plan: &Plan, listen: SocketAddr) -> anyhow::
             // Whoever reaches a loopback port is on this machine, where the keys are.
             config::Network::new(own.place(), others, own.socket.ip().is_loopback())
         });
-        keys.write(home, &genesis, &genesis.validators[n])?;
+        keys.write(home, &genesis, genesis.validators[n].name.clone())?;
         finish(home, &config, &genesis)?;
     }
     Ok(())
@@ -181,9 +181,8 @@ pub fn join(home: &Home, joining: Joining) -> anyhow::Result<Config> {
     let open = place.socket.ip().is_loopback() || peers.iter().any(|peer| peer.peer.is_none());
     let config = Config { network: Some(config::Network::new(place, peers, open)), ..Config::new(listen) };
     let keys = NodeKeys::new()?;
-    let public = ValidatorKeys { name, vote: enrolled(&keys.vote), checkpoint: enrolled(&keys.checkpoint) };
     fs::create_dir_all(home.path()).with_context(|| format!("cannot make `{}`", home.path().display()))?;
-    keys.write(home, &genesis, &public)?;
+    keys.write(home, &genesis, name)?;
     finish(home, &config, &genesis)?;
     Ok(config)
 }
@@ -268,7 +267,7 @@ impl NodeKeys {
         Ok(Self { vote: new_key("voting")?, checkpoint: new_key("checkpoint")?, node: new_key("node")? })
     }
 
-    fn write(&self, home: &Home, genesis: &Genesis, public: &ValidatorKeys) -> anyhow::Result<()> {
+    fn write(&self, home: &Home, genesis: &Genesis, name: AuthorityName) -> anyhow::Result<()> {
         for folder in [home.keys(), home.guard()] {
             fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         }
@@ -277,7 +276,11 @@ impl NodeKeys {
         key_file::write(&home.node_key(), &self.node)?;
         crate::guard::SignGuard::create(&home.keys(), &genesis.chain_id(), &self.vote.public())?;
         crate::guard::CheckpointGuard::create(&home.keys(), &genesis.chain_id(), &self.checkpoint.public())?;
-        let text = serde_json::to_string_pretty(public)? + "\n";
+        // A record admits a key by a proof of possession over its own chain, unlike a genesis, which has no id yet.
+        let chain = genesis.chain_id();
+        let shown = |key: &SecretKey| EnrolledKey { key: key.public(), possession: key.prove_possession(&chain) };
+        let public = ValidatorKeys { name, vote: shown(&self.vote), checkpoint: shown(&self.checkpoint) };
+        let text = serde_json::to_string_pretty(&public)? + "\n";
         fs::write(home.validator(), text).context("cannot write the public keys")
     }
 }

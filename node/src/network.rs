@@ -28,6 +28,8 @@ mod behaviour;
 mod intake;
 mod peers;
 mod swarm;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::sync::Arc;

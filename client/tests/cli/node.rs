@@ -349,9 +349,15 @@ impl Chain {
             }
             ("GET", "/v1/authorities") => reply(Ok(json!({ "authorities": self.authorities() }))),
             ("GET", "/v1/validators") => reply(Ok(self.validators())),
-            ("GET", "/v1/parameters") if self.parameters.is_some() => {
+            ("GET", "/v1/parameters") if self.parameters.is_some() || self.state.tip().height > 0 => {
                 let height = self.state.tip().height + 1;
-                reply(Ok(json!({ "height": height, "protocol": 1, "parameters": self.parameters })))
+                let parameters = self.parameters.as_ref().unwrap_or(self.state.parameters());
+                let protocol = self.state.protocol_at(height);
+                let activation = self.state.pending_activation();
+                let activation = activation.map(|next| json!({ "protocol": next.protocol, "height": next.height }));
+                reply(Ok(
+                    json!({ "height": height, "protocol": protocol, "parameters": parameters, "activation": activation }),
+                ))
             }
             ("GET", "/v1/check") => reply(self.check(&query).map(|answer| json!(answer))),
             ("GET", "/v1/who-can") => reply(self.who_can(&query)),

@@ -238,3 +238,28 @@ fn what_the_chain_refuses_fails_with_its_code() {
     let said = sign(&world, &["a", "c"], &["validator", "add", "--validator", &file, "--json"]).expect(1);
     assert!(said.problem()["status"].is_number() && said.out.is_empty(), "{said:?}");
 }
+
+#[test]
+fn what_a_quorum_signed_changes_the_chain() {
+    let world = world();
+    world.node.faults(Faults::default());
+    let chain = world.node.genesis().chain_id();
+    // Parameters first: the node in memory votes alone, so a second validator would leave it without a quorum.
+    let said = sign(&world, &["a", "c"], &["parameter", "set", "--submit-ahead-ms-max", "90000"]).expect(0);
+    assert!(said.err.contains("done: a sets the chain's parameters; index 0, height 1"), "{}", said.err);
+    let said =
+        sign(&world, &["b", "b2", "a"], &["parameter", "activate", "--protocol", "2", "--height", "500"]).expect(0);
+    assert!(said.err.contains("done: b makes 2 the protocol version"), "{}", said.err);
+    let file = validator_file(&world, "v1", [210, 211], &chain);
+    let paper = world.text("paper");
+    sign(&world, &["a"], &["validator", "add", "--validator", &file, "--out", &paper]).expect(0);
+    let early = world.ask(&["submit", &paper, "--json"]).expect(1);
+    assert_eq!(early.problem()["code"], "threshold_not_met");
+    assert!(early.problem()["hint"].as_str().unwrap().contains("a 1 of 1; 1 of the 2"), "{}", early.err);
+    sign(&world, &["c"], &["sign", &paper]).expect(0);
+    world.ask(&["submit", &paper]).expect(0);
+    let listed = world.ask(&["validator", "list"]).expect(0);
+    assert!(listed.out.contains("v1") && listed.err.contains("4: 2 validators vote"), "{listed:?}");
+    sign(&world, &["a", "c"], &["validator", "remove", "v0"]).expect(0);
+    assert!(!world.ask(&["validator", "list"]).expect(0).out.contains("v0"));
+}

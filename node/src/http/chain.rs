@@ -9,8 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use hyper::body::Body as HttpBody;
 use writ_proto::api::{
-    AuthorityAnswer, BlockAnswer, EvidenceAnswer, HeaderAnswer, HeadersPage, SignedAnswer, Status, ValidatorAnswer,
-    position_token, to_base64,
+    ActivationAnswer, AuthorityAnswer, BlockAnswer, EvidenceAnswer, HeaderAnswer, HeadersPage, ParametersAnswer,
+    SignedAnswer, Status, ValidatorAnswer, position_token, to_base64,
 };
 use writ_proto::block::Outcome;
 use writ_proto::codec::Blob;
@@ -231,6 +231,22 @@ pub(super) async fn validators(app: App, _: Call) -> Answer {
         (state.tip().height + 1, state.validators().iter().map(answer).collect())
     };
     answer(StatusCode::OK, &serde_json::json!({ "height": height, "validators": all }))
+}
+
+/// `GET /v1/parameters`: the chain's bounds and protocol at the next height.
+pub(super) async fn parameters(app: App, _: Call) -> Answer {
+    let told = {
+        let state = app.ledger().read();
+        let height = state.tip().height + 1;
+        let activation = state.pending_activation();
+        ParametersAnswer {
+            height,
+            protocol: state.protocol_at(height),
+            parameters: state.parameters().clone(),
+            activation: activation.map(|next| ActivationAnswer { protocol: next.protocol, height: next.height }),
+        }
+    };
+    answer(StatusCode::OK, &told)
 }
 
 /// Pairs of an answer.

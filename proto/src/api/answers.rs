@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Executed, Header};
 use crate::certificate::Certificate;
+use crate::genesis::Parameters;
 use crate::hash::Digest;
 use crate::key::PublicKey;
 use crate::record::{AuthorityName, Effect, RecordId};
@@ -306,6 +307,29 @@ pub struct Status {
     pub dev_authority: bool,
     /// The program's version.
     pub version: String,
+}
+
+/// What the chain lets its bounds be from the next block on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParametersAnswer {
+    /// The next height.
+    pub height: u64,
+    /// The protocol version at that height.
+    pub protocol: u32,
+    /// The bounds at that height.
+    pub parameters: Parameters,
+    /// The protocol version that is to come, if one was activated.
+    #[serde(default)]
+    pub activation: Option<ActivationAnswer>,
+}
+
+/// A protocol version that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationAnswer {
+    /// The version.
+    pub protocol: u32,
+    /// The first height under it.
+    pub height: u64,
 }
 
 /// Something a validator signed.

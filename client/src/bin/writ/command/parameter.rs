@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 use writ_client::circle::Needs;
-use writ_client::client::ParametersAnswer;
+use writ_proto::api::ParametersAnswer;
 use writ_proto::genesis::{Genesis, Parameters};
 use writ_proto::record::{Body, ParameterChange};
 
