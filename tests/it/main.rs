@@ -4,7 +4,9 @@
 mod changes;
 mod decisions;
 mod entries;
+mod faults;
 mod garbage;
+mod harness;
 mod history;
 mod imports;
 mod kill;
@@ -12,9 +14,11 @@ mod lifecycle;
 #[allow(dead_code, reason = "shared with the tests of `proto`, which use all of it")]
 #[path = "../../proto/tests/it/naive.rs"]
 mod naive;
+mod powercut;
 mod rot;
 mod searches;
 mod seed_tuple;
 mod story;
 mod tamper;
+mod twins;
 mod verifier;

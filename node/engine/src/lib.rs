@@ -19,6 +19,7 @@
 //! | `actors` | the engine put together |
 //! | `engine` | its thread, its start and its end |
 //! | `error` | why it did not start, or stopped |
+//! | `misbehaviour` | validators that lie, for tests: behind the feature `byzantine` |
 //!
 //! What this crate leaves out: what a value *is* (the application's), how records travel before they are in
 //! one (the node's own network), discovery of peers (they are configured).
@@ -34,6 +35,8 @@ mod context;
 mod engine;
 mod error;
 mod host;
+#[cfg(feature = "byzantine")]
+mod misbehaviour;
 mod pace;
 mod parts;
 mod signing;
@@ -43,6 +46,8 @@ pub use config::{Config, Network, Timeouts};
 pub use context::{ValidatorsError, proposer};
 pub use engine::Engine;
 pub use error::EngineError;
+#[cfg(feature = "byzantine")]
+pub use misbehaviour::{Act, Guess, Misbehaviour, Twist};
 pub use signing::{PeerClaim, SignRefused, VoteSigner};
 
 /// What to let through of the engine's own log: a filter in the syntax of `tracing_subscriber::EnvFilter`, to
