@@ -18,11 +18,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use malachitebft_app_channel::app::consensus::LivenessMsg;
-use malachitebft_app_channel::app::engine::network::{NetworkEvent, NetworkMsg, NetworkRef};
+use malachitebft_app_channel::app::engine::network::{NetworkMsg, NetworkRef};
 use malachitebft_app_channel::app::engine::node::NodeRef;
 use malachitebft_app_channel::app::engine::util::streaming::{StreamContent, StreamId, StreamMessage};
 use malachitebft_app_channel::app::types::SignedConsensusMsg;
@@ -63,8 +63,6 @@ pub enum Act {
     IgnoreProposals,
     /// Never precommits a value.
     PrecommitNil,
-    /// Prevotes what is proposed also where it should keep to its lock.
-    IgnoreLocks,
     /// Proposes a value and keeps its bytes to itself.
     WithholdParts,
     /// Sends other bytes than it announced.
@@ -89,7 +87,6 @@ impl fmt::Debug for Act {
             Self::DropProposals => "DropProposals",
             Self::IgnoreProposals => "IgnoreProposals",
             Self::PrecommitNil => "PrecommitNil",
-            Self::IgnoreLocks => "IgnoreLocks",
             Self::WithholdParts => "WithholdParts",
             Self::GarbageParts => "GarbageParts",
             Self::OversizedParts => "OversizedParts",
@@ -120,11 +117,7 @@ impl Misbehaviour {
     ) -> Result<NetworkRef<Ctx>, EngineError> {
         let start_error = |error: &dyn fmt::Display| EngineError::Start { reason: format!("{error:#}") };
         let signer = signer.ok_or_else(|| start_error(&"only a validator can misbehave"))?;
-        let seen = Seen::default();
-        let (eyes, _) =
-            Actor::spawn(None, Eyes { seen: seen.clone() }, ()).await.map_err(|error| start_error(&error))?;
-        network.cast(NetworkMsg::Subscribe(Box::new(eyes.clone()))).map_err(|error| start_error(&error))?;
-        let mask = Mask { acts: self.0.clone(), network, me, signer: signer.clone(), seen };
+        let mask = Mask { acts: self.0.clone(), network, me, signer: signer.clone() };
         let (mask, _) = Actor::spawn(None, mask, State::default()).await.map_err(|error| start_error(&error))?;
 
         let on = |wanted: fn(&Act) -> bool| if self.0.iter().any(wanted) { Trigger::Always } else { Trigger::Never };
@@ -146,7 +139,7 @@ impl Misbehaviour {
         )
         .await
         .map_err(|error| start_error(&error))?;
-        for actor in [eyes.get_cell(), mask.get_cell(), proxy.get_cell()] {
+        for actor in [mask.get_cell(), proxy.get_cell()] {
             actor.link(supervisor.get_cell());
         }
         Ok(proxy)
@@ -160,40 +153,12 @@ fn other(value: &ValueId) -> ValueId {
     ValueId(digest)
 }
 
-/// What others proposed last.
-type Seen = Arc<Mutex<Option<(Height, Round, ValueId)>>>;
-
-/// Sees what others propose.
-struct Eyes {
-    seen: Seen,
-}
-
-#[ractor::async_trait]
-impl Actor for Eyes {
-    type Msg = NetworkEvent<Ctx>;
-    type State = ();
-    type Arguments = ();
-
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
-    }
-
-    async fn handle(&self, _: ActorRef<Self::Msg>, event: Self::Msg, (): &mut ()) -> Result<(), ActorProcessingErr> {
-        if let NetworkEvent::Proposal(_, proposal) = event {
-            let Proposal { height, round, value, .. } = proposal.message;
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((height, round, value));
-        }
-        Ok(())
-    }
-}
-
 /// Changes what leaves the node.
 struct Mask {
     acts: Vec<Act>,
     network: NetworkRef<Ctx>,
     me: Address,
     signer: Guarded,
-    seen: Seen,
 }
 
 /// What a mask remembers.
@@ -273,21 +238,11 @@ impl Mask {
 
     /// The vote, or another in its place.
     async fn twisted(&self, vote: SignedVote<Ctx>) -> Result<SignedVote<Ctx>, ActorProcessingErr> {
-        let Vote { kind, height, round, value, .. } = vote.message;
-        let twisted = match (kind, value) {
-            (VoteType::Precommit, NilOrVal::Val(_)) if self.does(|act| matches!(act, Act::PrecommitNil)) => {
-                NilOrVal::Nil
-            }
-            (VoteType::Prevote, NilOrVal::Nil) if self.does(|act| matches!(act, Act::IgnoreLocks)) => {
-                match *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
-                    Some((of, during, value)) if (of, during) == (height, round) => NilOrVal::Val(value),
-                    _ => return Ok(vote),
-                }
-            }
-            _ => return Ok(vote),
-        };
-        let twisted = Vote { value: twisted, ..vote.message };
-        Ok(self.signer.sign_vote(twisted).await?)
+        let is_for_value = vote.message.kind == VoteType::Precommit && vote.message.value != NilOrVal::Nil;
+        if is_for_value && self.does(|act| matches!(act, Act::PrecommitNil)) {
+            return Ok(self.signer.sign_vote(Vote { value: NilOrVal::Nil, ..vote.message }).await?);
+        }
+        Ok(vote)
     }
 
     /// A piece of an own value on its way out.

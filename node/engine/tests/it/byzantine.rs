@@ -28,6 +28,19 @@ enum Proof {
     Impossible,
 }
 
+/// What shows that the liar really lied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trace {
+    /// Nothing that would stay.
+    None,
+    /// Whenever it was its turn, the height took another round.
+    Rounds,
+    /// Its vote is in no certificate.
+    Votes,
+    /// Both.
+    RoundsAndVotes,
+}
+
 fn blocks() -> u64 {
     match std::env::var("WRIT_BYZANTINE") {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("WRIT_BYZANTINE is `{text}`, expected a number")),
@@ -48,7 +61,7 @@ async fn cluster(acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, followers: u8) -
 }
 
 /// The whole of it: items one by one, each in a block at all the honest.
-async fn lie(what: &str, acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, proof: Proof) {
+async fn lie(what: &str, acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, proof: Proof, trace: Trace) {
     println!("{what}");
     let mut cluster = cluster(acts, twist, 0).await;
     // Time to hear both statements of somebody who makes two.
@@ -63,7 +76,28 @@ async fn lie(what: &str, acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, proof: P
         go_on(&cluster, what, item).await;
     }
     judge(&cluster, what, proof);
+    assert_trace(&cluster, what, trace);
     stop(&mut cluster).await;
+}
+
+/// The chain of an honest node shows what the liar did.
+fn assert_trace(cluster: &Cluster, what: &str, trace: Trace) {
+    let liar = secret(LIAR_N).public().id();
+    let store = cluster.nodes[0].ledger.lock();
+    let its_turn = |height: u64| proposer(&validators(1..=4), height, 0).unwrap() == liar;
+    let mut turns = 0;
+    for (_, certificate) in &store.blocks {
+        let (height, round) = (certificate.height, certificate.round);
+        if matches!(trace, Trace::Rounds | Trace::RoundsAndVotes) && its_turn(height) {
+            turns += 1;
+            assert!(round > 0, "{what}: height {height} was decided in the liar's own round");
+        }
+        if matches!(trace, Trace::Votes | Trace::RoundsAndVotes) {
+            let voted = certificate.signatures.iter().any(|(voter, _)| *voter == liar);
+            assert!(!voted, "{what}: the liar voted for height {height}");
+        }
+    }
+    assert!(turns > 0 || !matches!(trace, Trace::Rounds | Trace::RoundsAndVotes), "{what}: it was never its turn");
 }
 
 async fn go_on(cluster: &Cluster, what: &str, item: u64) {
@@ -122,42 +156,47 @@ fn twin() -> Act {
 
 #[tokio::test]
 async fn who_votes_twice_is_caught() {
-    lie("votes twice", &[Act::VoteTwice], None, Proof::Certain).await;
+    lie("votes twice", &[Act::VoteTwice], None, Proof::Certain, Trace::None).await;
 }
 
 #[tokio::test]
 async fn who_proposes_twice_is_caught() {
-    lie("proposes twice", &[twin()], None, Proof::Certain).await;
-    lie("proposes twice, once without bytes", &[Act::ProposeTwice], None, Proof::Possible).await;
-    lie("proposes and votes twice", &[twin(), Act::VoteTwice], None, Proof::Certain).await;
+    lie("proposes twice", &[twin()], None, Proof::Certain, Trace::None).await;
+    lie("proposes twice, once without bytes", &[Act::ProposeTwice], None, Proof::Possible, Trace::None).await;
+    lie("proposes and votes twice", &[twin(), Act::VoteTwice], None, Proof::Certain, Trace::None).await;
 }
 
 #[tokio::test]
 async fn who_says_nothing_costs_only_time() {
-    lie("never votes", &[Act::DropVotes], None, Proof::Impossible).await;
-    lie("never proposes", &[Act::DropProposals], None, Proof::Impossible).await;
-    lie("does not listen", &[Act::IgnoreProposals], None, Proof::Impossible).await;
-    lie("says nothing at all", &[Act::DropVotes, Act::DropProposals, Act::IgnoreProposals], None, Proof::Impossible)
-        .await;
+    lie("never votes", &[Act::DropVotes], None, Proof::Impossible, Trace::Votes).await;
+    lie("never proposes", &[Act::DropProposals], None, Proof::Impossible, Trace::Rounds).await;
+    lie("does not listen", &[Act::IgnoreProposals], None, Proof::Impossible, Trace::None).await;
+    lie(
+        "says nothing at all",
+        &[Act::DropVotes, Act::DropProposals, Act::IgnoreProposals],
+        None,
+        Proof::Impossible,
+        Trace::RoundsAndVotes,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn who_votes_against_what_is_good_costs_only_time() {
-    lie("never precommits", &[Act::PrecommitNil], None, Proof::Impossible).await;
-    lie("ignores its locks", &[Act::IgnoreLocks, Act::PrecommitNil, Act::DropProposals], None, Proof::Impossible).await;
+    lie("never precommits", &[Act::PrecommitNil], None, Proof::Impossible, Trace::Votes).await;
 }
 
 #[tokio::test]
 async fn a_proposal_whose_bytes_do_not_come_is_passed_over() {
-    lie("withholds bytes", &[Act::WithholdParts], None, Proof::Impossible).await;
-    lie("sends garbage", &[Act::GarbageParts], None, Proof::Impossible).await;
-    lie("sends too much", &[Act::OversizedParts], None, Proof::Impossible).await;
+    lie("withholds bytes", &[Act::WithholdParts], None, Proof::Impossible, Trace::Rounds).await;
+    lie("sends garbage", &[Act::GarbageParts], None, Proof::Impossible, Trace::Rounds).await;
+    lie("sends too much", &[Act::OversizedParts], None, Proof::Impossible, Trace::Rounds).await;
 }
 
 #[tokio::test]
 async fn a_value_that_does_not_follow_is_not_decided() {
     let wrong_result: fn(&mut Vec<u8>) = |bytes| bytes[RESULT.start] ^= 1;
-    lie("lies about the result", &[], Some(wrong_result), Proof::Impossible).await;
+    lie("lies about the result", &[], Some(wrong_result), Proof::Impossible, Trace::Rounds).await;
     let bad_item: fn(&mut Vec<u8>) = |bytes| {
         let had = Store::items_of(bytes);
         // The first item is exchanged for one that is none, and the result is right for that.
@@ -168,13 +207,13 @@ async fn a_value_that_does_not_follow_is_not_decided() {
             false => bytes[ITEMS_AT..ITEMS_AT + 8].copy_from_slice(&BAD_ITEM.to_le_bytes()),
         }
     };
-    lie("puts in what is no item", &[], Some(bad_item), Proof::Impossible).await;
+    lie("puts in what is no item", &[], Some(bad_item), Proof::Impossible, Trace::Rounds).await;
     let other_parent: fn(&mut Vec<u8>) = |bytes| bytes[8] ^= 1;
-    lie("builds on another block", &[], Some(other_parent), Proof::Impossible).await;
+    lie("builds on another block", &[], Some(other_parent), Proof::Impossible, Trace::Rounds).await;
     let other_height: fn(&mut Vec<u8>) = |bytes| bytes[0] ^= 1;
-    lie("builds for another height", &[], Some(other_height), Proof::Impossible).await;
+    lie("builds for another height", &[], Some(other_height), Proof::Impossible, Trace::Rounds).await;
     let nonsense: fn(&mut Vec<u8>) = |bytes| bytes.truncate(7);
-    lie("proposes what is no value at all", &[], Some(nonsense), Proof::Impossible).await;
+    lie("proposes what is no value at all", &[], Some(nonsense), Proof::Impossible, Trace::Rounds).await;
 }
 
 /// Proposals for heights to come, whose parent is not decided, must wait: the ledger of these tests panics if it is asked
@@ -191,14 +230,14 @@ async fn a_value_for_a_height_to_come_is_not_judged_early() {
         }))
     };
     // What was proposed early and what is proposed in turn are two proposals of one round.
-    lie("proposes early, and again in turn", &[guess(0)], None, Proof::Possible).await;
-    lie("proposes early, and not in turn", &[guess(1), Act::DropProposals], None, Proof::Possible).await;
+    lie("proposes early, and again in turn", &[guess(0)], None, Proof::Possible, Trace::None).await;
+    lie("proposes early, and not in turn", &[guess(1), Act::DropProposals], None, Proof::Possible, Trace::Rounds).await;
 }
 
 #[tokio::test]
 async fn who_exaggerates_its_tip_moves_nobody() {
     for by in [1, 1000, u64::MAX] {
-        lie("exaggerates its tip", &[Act::ExaggerateTip(by)], None, Proof::Impossible).await;
+        lie("exaggerates its tip", &[Act::ExaggerateTip(by)], None, Proof::Impossible, Trace::None).await;
     }
 }
 
