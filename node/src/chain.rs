@@ -15,22 +15,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use writ_engine::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Validator, Verdict};
+use writ_engine::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Statement, Validator, Verdict};
 use writ_proto::block::Block;
 use writ_proto::certificate::Certificate;
 use writ_proto::hash::Digest;
 use writ_proto::key::KeyId;
 use writ_proto::limits::BLOCK_RECORDS_MAX;
 use writ_proto::record::{RecordId, Signed, Verified};
-use writ_proto::refusal::Refusal;
+use writ_proto::refusal::{Code, Refusal};
 use writ_proto::state::{Changes, Placed, State};
 
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
-use crate::storage::{LogStore, StoredBlock, StoredPlace, Undecided};
+use crate::storage::{LogStore, SignedStatement, StoredBlock, StoredEvidence, StoredPlace, Undecided};
 
 /// An empty block to settle expired submissions comes at most this often.
 const SETTLE_EVERY_MS: u64 = 60_000;
+/// Records that waited through a block and are judged again after it: some milliseconds' worth.
+const LINGERING_MAX: usize = 1024;
 
 /// The chain as its one writer sees it.
 pub struct Chain {
@@ -38,9 +40,14 @@ pub struct Chain {
     store: Arc<dyn LogStore>,
     guard: Arc<TipGuard>,
     me: KeyId,
+    /// What this validator signed as its proposal for a height and round, if it did.
+    signed: SignedProposal,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
 }
+
+/// See [`Chain::remembering`].
+type SignedProposal = Box<dyn Fn(u64, u32) -> Option<Digest> + Send>;
 
 /// A block with what follows from it.
 struct Executed {
@@ -50,12 +57,15 @@ struct Executed {
 
 impl Chain {
     /// The writer of `ledger`, voting with the key of id `me`.
-    pub fn new(ledger: Ledger, guard: TipGuard, me: KeyId) -> Self {
+    pub fn new(ledger: Ledger, guard: Arc<TipGuard>, me: KeyId) -> Self {
         let store = ledger.shared_store();
-        let guard = Arc::new(guard);
-        let counted = guard.clone();
-        ledger.count_syncs_of(move || counted.syncs());
-        Self { ledger, store, guard, me, executed: HashMap::new() }
+        Self { ledger, store, guard, me, signed: Box::new(|_, _| None), executed: HashMap::new() }
+    }
+
+    /// Asks `signed` what was signed as the proposal of a height and round, before it builds one.
+    #[must_use]
+    pub fn remembering(self, signed: impl Fn(u64, u32) -> Option<Digest> + Send + 'static) -> Self {
+        Self { signed: Box::new(signed), ..self }
     }
 
     fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -152,6 +162,17 @@ impl Chain {
         Ok(())
     }
 
+    /// Those of these permissive records that the chain has made inadmissible while they waited. Whoever proposes next
+    /// would refuse them in its own pool only; a node that never proposes would keep them for ever.
+    fn inadmissible(&self, waiting: Vec<Verified>) -> Vec<(RecordId, Refusal)> {
+        let state = self.ledger.read();
+        let time = self.ledger.clock().proposal_time(state.tip().time);
+        let judge = |record: &Verified| Some((record.id(), state.admit(record, time).err()?));
+        let refused = waiting.iter().filter_map(judge);
+        // Past its `submit_by` by the clock a record waits on: only a block's time ends it.
+        refused.filter(|(_, refusal)| refusal.code != Code::ExpiredSubmission).collect()
+    }
+
     fn apply(&mut self, executed: Executed, certificate: Certificate) -> Result<(), Fatal> {
         let Executed { bytes, changes } = executed;
         let header = changes.leaf.header.clone();
@@ -164,14 +185,18 @@ impl Chain {
         let places: Vec<_> = changes.records.iter().map(place).collect();
         self.ledger.write().commit(changes);
         self.ledger.remember(places);
-        let expired = {
+        let (expired, lingering) = {
             let mut pool = self.ledger.pool();
             pool.settle(&ids);
-            pool.refuse_expired(header.time)
+            let expired = pool.refuse_expired(header.time);
+            let lingering = pool.lingering(LINGERING_MAX);
+            pool.mark_block();
+            (expired, lingering)
         };
         if !expired.is_empty() {
             self.store.put_refused(&expired).map_err(Fatal::new)?;
         }
+        self.refuse(self.inadmissible(lingering))?;
         self.executed.clear();
         self.ledger.announce();
         tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
@@ -204,7 +229,14 @@ impl Application for Chain {
 
     fn propose(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
         let held = self.store.undecided(height).map_err(Fatal::new)?;
-        let mine = held.into_iter().find(|(_, held)| held.round == round && held.proposer == self.me);
+        // What is stored with a value is the last round it was proposed in, perhaps by another validator since; what
+        // was signed for this round stays what it was.
+        let signed = (self.signed)(height, round);
+        let is_mine = |value: &Digest, held: &Undecided| match signed {
+            Some(signed) => signed == *value,
+            None => held.round == round && held.proposer == self.me,
+        };
+        let mine = held.into_iter().find(|(value, held)| is_mine(value, held));
         match mine {
             Some((value, held)) => Ok(Proposed { value, bytes: held.bytes.into() }),
             None => self.build(height, round),
@@ -274,9 +306,11 @@ impl Application for Chain {
     }
 
     fn evidence(&mut self, evidence: Evidence) -> Result<(), Fatal> {
-        let Evidence { offender, height, round, .. } = evidence;
+        let Evidence { offender, height, round, first, second } = evidence;
         tracing::error!(%offender, height, round, "a validator signed two conflicting statements");
-        Ok(())
+        let signed = |statement: Statement| SignedStatement { bytes: statement.bytes, signature: statement.signature };
+        let evidence = StoredEvidence { offender, height, round, first: signed(first), second: signed(second) };
+        self.store.put_evidence(&evidence).map_err(Fatal::new)
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::network::Endpoint;
+
 /// One node of an access ledger.
 #[derive(Debug, Parser)]
 #[command(name = "writ-node", version, about, disable_help_subcommand = true)]
@@ -55,6 +57,41 @@ pub enum Command {
         /// Where node0 listens; each further node one port higher.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
         listen: SocketAddr,
+        /// Where node0 listens for other nodes (the consensus engine one port higher), each further node two ports
+        /// higher [default: a hundred ports above --listen; a chain of one validator: nowhere].
+        #[arg(long, value_name = "MULTIADDR")]
+        network_listen: Option<Endpoint>,
+    },
+    /// Make the home of a full node of a chain: it follows, verifies everything, answers, and hands on records.
+    ///
+    /// Its keys are made too, so that it can become a validator: `writ validator add --validator DIR/validator.json`.
+    Join {
+        /// Where to make the home.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// The chain's genesis: a file, or the URL of a node that serves it at /v1/genesis (http only). Compare the
+        /// chain id that is printed with one that you trust: everything else is verified from it.
+        #[arg(long, value_name = "FILE|URL")]
+        genesis: String,
+        /// A node of the chain, as `writ-node id` or `writ status` tells, such as
+        /// `/ip4/192.0.2.7/tcp/7101/p2p/12D3KooW...`; repeatable.
+        #[arg(long = "peer", value_name = "MULTIADDR", required = true)]
+        peers: Vec<Endpoint>,
+        /// The node's name, should it become a validator [default: node- and a part of its peer id].
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Where it answers [default: the first free port of 127.0.0.1 from 7001 on].
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// Where it listens for other nodes [default: the first free ports of 127.0.0.1 from 7101 on].
+        #[arg(long, value_name = "MULTIADDR")]
+        network_listen: Option<Endpoint>,
+    },
+    /// Print where other nodes reach this one: its address and peer id.
+    Id {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
     },
     /// Run one node of a chain.
     Run {

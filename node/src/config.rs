@@ -9,6 +9,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+mod network;
+
+pub use network::{Consensus, Network};
+
 use crate::mempool::PoolLimits;
 
 /// What a node is told.
@@ -23,6 +27,12 @@ pub struct Config {
     /// The disk.
     #[serde(default)]
     pub disk: Disk,
+    /// The other nodes; none: this node is alone.
+    #[serde(default)]
+    pub network: Option<Network>,
+    /// How long consensus waits.
+    #[serde(default)]
+    pub consensus: Consensus,
 }
 
 /// The HTTP interface.
@@ -123,6 +133,16 @@ pub enum ConfigError {
         /// Which member.
         field: &'static str,
     },
+    /// Members that do not go together.
+    #[error("`{field}` in `{path}` cannot be used: {reason}")]
+    Unusable {
+        /// Which file.
+        path: String,
+        /// Which member.
+        field: &'static str,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl Config {
@@ -135,7 +155,7 @@ impl Config {
             body_timeout_ms: defaults::body_timeout_ms(),
             idle_timeout_ms: defaults::idle_timeout_ms(),
         };
-        Self { http, pool: Pool::default(), disk: Disk::default() }
+        Self { http, pool: Pool::default(), disk: Disk::default(), network: None, consensus: Consensus::default() }
     }
 
     /// Reads and checks a file.
@@ -152,16 +172,19 @@ impl Config {
             ("pool.records_max", config.pool.records_max as u64),
             ("pool.bytes_max", config.pool.bytes_max as u64),
         ];
-        match bounds.into_iter().find(|(_, value)| *value == 0) {
-            Some((field, _)) => Err(ConfigError::Zero { path, field }),
+        if let Some((field, _)) = bounds.into_iter().chain(config.consensus.bounds()).find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Zero { path, field });
+        }
+        match config.network.as_ref().and_then(Network::fault) {
+            Some((field, reason)) => Err(ConfigError::Unusable { path, field, reason }),
             None => Ok(config),
         }
     }
 
     /// The file that says this, each member explained.
     pub fn to_text(&self) -> String {
-        let Self { http, pool, disk } = self;
-        format!(
+        let Self { http, pool, disk, network, consensus } = self;
+        let alone = format!(
             "# The configuration of one Writ node. Members left out have these defaults.\n\
              \n\
              [http]\n\
@@ -190,7 +213,11 @@ impl Config {
             records = pool.records_max,
             bytes = pool.bytes_max,
             free = disk.free_bytes_min,
-        )
+        );
+        match network {
+            None => alone,
+            Some(network) => [alone, network.text(), consensus.text()].concat(),
+        }
     }
 
     /// The bounds of the pool.
@@ -227,17 +254,33 @@ mod tests {
         let config = Config::new("127.0.0.1:7001".parse().unwrap());
         std::fs::write(&file, config.to_text()).unwrap();
         assert_eq!(Config::read(&file).unwrap().to_text(), config.to_text());
+        let peer = "/ip4/192.0.2.7/tcp/7101/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+        let listen = "/ip4/127.0.0.1/tcp/7101".parse().unwrap();
+        let network = Network::new(listen, vec![peer.parse().unwrap()], false);
+        let config = Config { network: Some(network), ..config };
+        std::fs::write(&file, config.to_text()).unwrap();
+        assert_eq!(Config::read(&file).unwrap().to_text(), config.to_text());
+        assert!(config.to_text().contains("consensus_listen = \"/ip4/127.0.0.1/tcp/7102\""));
     }
 
     #[test]
     fn a_mistyped_member_and_a_bound_of_nothing_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("writ.toml");
+        let network = |more: &str| {
+            format!("[http]\nlisten = \"127.0.0.1:1\"\n[network]\nlisten = \"/ip4/127.0.0.1/tcp/1\"\n{more}\n")
+        };
         for (text, said) in [
             ("[http]\nlisten = \"127.0.0.1:1\"\nconections_max = 3\n", "is not a configuration"),
             ("[http]\nlisten = \"127.0.0.1:1\"\nconnections_max = 0\n", "http.connections_max"),
             ("[http]\nlisten = \"nowhere\"\n", "is not a configuration"),
             ("[pool]\nbytes_max = 1\n", "is not a configuration"),
+            (&network("open = false\npeers = [\"/ip4/127.0.0.1/tcp/2\"]"), "network.peers"),
+            (&network("consensus_listen = \"/ip4/127.0.0.1/tcp/1\""), "network.consensus_listen"),
+            (&network("peers_max = 0"), "network.peers_max"),
+            (&network("peers = [\"/dns4/localhost/tcp/2\"]"), "is not a configuration"),
+            (&network("allow = [\"me\"]"), "is not a configuration"),
+            (&network("open = true\n[consensus]\nrebroadcast_ms = 0"), "consensus.rebroadcast_ms"),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = Config::read(&file).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 //! ```text
 //!   writ.toml            the configuration
 //!   genesis.json         where the chain starts
+//!   validator.json       the public halves of its voting and checkpoint keys: what a chain enrols a validator by
 //!   db/                  RocksDB: the system of record
 //!   wal/                 the engine's write-ahead log
 //!   guard/               the tip guard and the clock's high-water mark: never part of a backup
@@ -36,6 +37,11 @@ impl Home {
     /// The genesis as JSON.
     pub fn genesis(&self) -> PathBuf {
         self.0.join("genesis.json")
+    }
+
+    /// The public keys by which the node can be made a validator.
+    pub fn validator(&self) -> PathBuf {
+        self.0.join("validator.json")
     }
 
     /// The database.

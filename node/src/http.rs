@@ -48,9 +48,12 @@ use axum::http::{HeaderValue, Method, Response};
 use axum::routing::{MethodFilter, on};
 use hyper::body::Body as _;
 use tokio::sync::Semaphore;
+use writ_proto::key::KeyId;
+use writ_proto::state::State;
 
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::network::Endpoint as NodeEndpoint;
 use body::{Content, Media};
 use error::ApiError;
 use query::Query;
@@ -69,13 +72,19 @@ const TURN_TIME_MAX: Duration = Duration::from_secs(5);
 /// Questions that wait for a height at a time; a further one is told at once that it is not reached.
 const WAITING_QUESTIONS_MAX: usize = 256;
 
+/// Whose voting key the node has: it is a validator while the log names that.
+type Role = Option<KeyId>;
+/// Tells how many nodes are connected.
+type Peers = Arc<dyn Fn() -> usize + Send + Sync>;
+
 /// The interface of one node, ready to be served. Made by [`router`].
 #[derive(Clone)]
 pub struct Api {
     ledger: Ledger,
     metrics: Metrics,
-    role: &'static str,
-    peers: fn() -> usize,
+    role: Role,
+    peers: Peers,
+    endpoint: Option<NodeEndpoint>,
     body_timeout: Duration,
 }
 
@@ -86,8 +95,9 @@ struct App(Arc<Shared>);
 struct Shared {
     ledger: Ledger,
     metrics: Metrics,
-    role: &'static str,
-    peers: fn() -> usize,
+    role: Role,
+    peers: Peers,
+    endpoint: Option<NodeEndpoint>,
     body_timeout: Duration,
     genesis: Bytes,
     requests: Room,
@@ -147,6 +157,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/blocks/{height}", &[], |app, call| Box::pin(chain::block(app, call))),
     get("/v1/authorities", &[], |app, call| Box::pin(chain::authorities(app, call))),
     get("/v1/validators", &[], |app, call| Box::pin(chain::validators(app, call))),
+    get("/v1/evidence", &[], |app, call| Box::pin(chain::evidence(app, call))),
     get("/v1/proofs/inclusion", proofs::INCLUSION, |app, call| Box::pin(proofs::inclusion(app, call))),
     get("/v1/proofs/consistency", proofs::CONSISTENCY, |app, call| Box::pin(proofs::consistency(app, call))),
     get("/healthz", &[], |app, call| Box::pin(health::alive(app, call))),
@@ -155,17 +166,23 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/openapi.json", &[], |app, call| Box::pin(health::openapi(app, call))),
 ];
 
-/// The interface over `ledger`, of a validator without peers, unless it is told more.
+/// The interface over `ledger`, of a node without key and peers, unless it is told more.
 pub fn router(ledger: Ledger) -> Api {
-    let metrics = Metrics::new();
-    Api { ledger, metrics, role: "validator", peers: || 0, body_timeout: HttpLimits::default().body_timeout }
+    let body_timeout = HttpLimits::default().body_timeout;
+    Api { ledger, metrics: Metrics::new(), role: None, peers: Arc::new(|| 0), endpoint: None, body_timeout }
 }
 
 impl Api {
-    /// What the node is, `validator` or `full`, and how to tell how many nodes are connected.
+    /// The id of the node's voting key, and how to tell how many nodes are connected.
     #[must_use]
-    pub fn standing_as(self, role: &'static str, peers: fn() -> usize) -> Self {
-        Self { role, peers, ..self }
+    pub fn standing_as(self, key: KeyId, peers: impl Fn() -> usize + Send + Sync + 'static) -> Self {
+        Self { role: Some(key), peers: Arc::new(peers), ..self }
+    }
+
+    /// Where other nodes reach it.
+    #[must_use]
+    pub fn reached_at(self, endpoint: Option<NodeEndpoint>) -> Self {
+        Self { endpoint, ..self }
     }
 
     /// What the node counts.
@@ -175,7 +192,7 @@ impl Api {
 
     /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
     pub fn into_router(self) -> Router {
-        let Self { ledger, metrics, role, peers, body_timeout } = self;
+        let Self { ledger, metrics, role, peers, endpoint, body_timeout } = self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let app = App(Arc::new(Shared {
@@ -183,6 +200,7 @@ impl Api {
             metrics,
             role,
             peers,
+            endpoint,
             body_timeout,
             genesis,
             requests: Room::new(REQUESTS_BYTES_MAX),
@@ -263,6 +281,12 @@ fn method_label(method: &Method) -> &'static str {
 impl App {
     fn ledger(&self) -> &Ledger {
         &self.0.ledger
+    }
+
+    /// `validator` while the log names the node's voting key, else `full`.
+    fn role(&self, state: &State) -> &'static str {
+        let votes = |key| state.validators().iter().any(|validator| validator.vote.key.id() == key);
+        if self.0.role.is_some_and(votes) { "validator" } else { "full" }
     }
 
     /// Runs something that reads much or computes for long, off the threads that serve connections. Only a

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,20 @@ use anyhow::{Context as _, bail, ensure};
 use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
 use writ_proto::hash::Digest;
 use writ_proto::key::SecretKey;
+use writ_proto::limits::GENESIS_MEMBERS_MAX;
 use writ_proto::record::{AuthorityName, EnrolledKey, ValidatorKeys};
 use writ_proto::scope::Scope;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::guard::key_file;
 use crate::home::Home;
+use crate::network::{Endpoint, peer_id};
+
+/// Where HTTP is, unless told otherwise.
+const HTTP_PORT: u16 = 7001;
+/// How many ports above it the nodes listen for each other.
+const PORTS_ABOVE: usize = 100;
 
 /// The authority that everybody may use.
 pub const DEV_AUTHORITY: &str = "dev";
@@ -37,6 +44,9 @@ pub struct Plan {
     pub dev_authority: bool,
     /// A genesis to start from instead.
     pub genesis_file: Option<PathBuf>,
+    /// Where node0 listens for other nodes; each further node two ports higher. Left out: a chain of one has no
+    /// network, one of several listens a hundred ports above HTTP.
+    pub network: Option<Endpoint>,
 }
 
 /// Makes the chain of `plan`, and its nodes' homes under `dir`; gives the homes.
@@ -58,8 +68,8 @@ pub fn init_dev(home: &Home, listen: SocketAddr) -> anyhow::Result<()> {
 
 fn make(dir: &Path, homes: &[Home], plan: &Plan, listen: SocketAddr) -> anyhow::Result<()> {
     ensure!(
-        plan.validators == 1,
-        "{} validators were asked for, this version runs chains of exactly 1",
+        (1..=GENESIS_MEMBERS_MAX).contains(&plan.validators),
+        "{} validators were asked for, a chain has 1 to {GENESIS_MEMBERS_MAX}",
         plan.validators
     );
     if let Some(made) = homes.iter().find(|home| home.path().exists() && !is_empty(home.path())) {
@@ -78,17 +88,111 @@ fn make(dir: &Path, homes: &[Home], plan: &Plan, listen: SocketAddr) -> anyhow::
     if let Some(dev) = &dev {
         write_authority_key(&dir.join("dev.key"), dev)?;
     }
+    let places = places(plan, listen, &validators)?;
     for (n, (home, keys)) in homes.iter().zip(&validators).enumerate() {
-        let port = listen.port().checked_add(u16::try_from(n)?).context("there are not that many ports")?;
-        keys.write(home, &genesis)?;
-        let config = Config::new(SocketAddr::new(listen.ip(), if listen.port() == 0 { 0 } else { port }));
-        fs::write(home.config(), config.to_text()).context("cannot write the configuration")?;
-        let mut text = serde_json::to_string_pretty(&genesis)?;
-        text.push('\n');
-        // Last: a home with a genesis is whole.
-        fs::write(home.genesis(), text).context("cannot write the genesis")?;
+        let mut config = Config::new(SocketAddr::new(listen.ip(), port(listen.port(), n)?));
+        config.network = places.get(n).map(|own| {
+            let others = places.iter().filter(|other| other.peer != own.peer).copied().collect();
+            // Whoever reaches a loopback port is on this machine, where the keys are.
+            config::Network::new(own.place(), others, own.socket.ip().is_loopback())
+        });
+        keys.write(home, &genesis, &genesis.validators[n])?;
+        finish(home, &config, &genesis)?;
     }
     Ok(())
+}
+
+/// Where the nodes listen for each other, each with its peer id; nowhere, if there is no network.
+fn places(plan: &Plan, listen: SocketAddr, nodes: &[NodeKeys]) -> anyhow::Result<Vec<Endpoint>> {
+    let first = match plan.network {
+        Some(first) => first,
+        None if nodes.len() == 1 => return Ok(Vec::new()),
+        None => Endpoint { socket: SocketAddr::new(listen.ip(), port(listen.port(), PORTS_ABOVE)?), peer: None },
+    };
+    ensure!(
+        first.socket.port() != 0 || nodes.len() == 1,
+        "nodes of one chain must know where the others listen: give `--network-listen` a port, or `--listen`"
+    );
+    let place = |(n, keys): (usize, &NodeKeys)| {
+        let socket = SocketAddr::new(first.socket.ip(), port(first.socket.port(), 2 * n)?);
+        Ok(Endpoint { socket, peer: Some(peer_id(&keys.node)) })
+    };
+    nodes.iter().enumerate().map(place).collect()
+}
+
+/// The port `n` above `first`; 0, which takes any, stays 0.
+fn port(first: u16, n: usize) -> anyhow::Result<u16> {
+    if first == 0 {
+        return Ok(0);
+    }
+    u16::try_from(n).ok().and_then(|n| first.checked_add(n)).context("there are not that many ports")
+}
+
+/// Writes what makes a folder with keys a home.
+fn finish(home: &Home, config: &Config, genesis: &Genesis) -> anyhow::Result<()> {
+    fs::write(home.config(), config.to_text()).context("cannot write the configuration")?;
+    let mut text = serde_json::to_string_pretty(genesis)?;
+    text.push('\n');
+    // Last: a home with a genesis is whole.
+    fs::write(home.genesis(), text).context("cannot write the genesis")
+}
+
+/// What a node is to be that joins a chain.
+#[derive(Debug)]
+pub struct Joining {
+    /// Its name, should it become a validator.
+    pub name: AuthorityName,
+    /// Where the chain starts.
+    pub genesis: Genesis,
+    /// Nodes of the chain.
+    pub peers: Vec<Endpoint>,
+    /// Where it answers; `None`: at the first free port from 7001 on.
+    pub listen: Option<SocketAddr>,
+    /// Where it listens for other nodes; `None`: at the first two free ports from 7101 on.
+    pub network: Option<Endpoint>,
+}
+
+/// Makes the home of a node that follows the chain; it has voting and checkpoint keys too, so that it can become a
+/// validator. Gives its configuration.
+///
+/// # Errors
+/// If `home` is not empty, or the genesis makes no chain.
+pub fn join(home: &Home, joining: Joining) -> anyhow::Result<Config> {
+    let Joining { name, genesis, peers, listen, network } = joining;
+    ensure!(
+        !home.path().exists() || is_empty(home.path()),
+        "`{}` is not empty; a home is made in a new folder only",
+        home.path().display()
+    );
+    genesis.check().context("this genesis makes no chain")?;
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let listen = match listen {
+        Some(listen) => listen,
+        None => SocketAddr::new(loopback, free_ports(loopback, HTTP_PORT, 1)?),
+    };
+    let place = match network {
+        Some(place) => place.place(),
+        None => {
+            let port = free_ports(loopback, HTTP_PORT + u16::try_from(PORTS_ABOVE)?, 2)?;
+            Endpoint { socket: SocketAddr::new(loopback, port), peer: None }
+        }
+    };
+    // A peer without an id can be anybody, and so can whoever calls.
+    let open = place.socket.ip().is_loopback() || peers.iter().any(|peer| peer.peer.is_none());
+    let config = Config { network: Some(config::Network::new(place, peers, open)), ..Config::new(listen) };
+    let keys = NodeKeys::new()?;
+    let public = ValidatorKeys { name, vote: enrolled(&keys.vote), checkpoint: enrolled(&keys.checkpoint) };
+    fs::create_dir_all(home.path()).with_context(|| format!("cannot make `{}`", home.path().display()))?;
+    keys.write(home, &genesis, &public)?;
+    finish(home, &config, &genesis)?;
+    Ok(config)
+}
+
+/// The first of `count` neighbouring ports from `from` on at which nobody listens now.
+fn free_ports(ip: IpAddr, from: u16, count: u16) -> anyhow::Result<u16> {
+    let is_free = |port: u16| TcpListener::bind((ip, port)).is_ok();
+    let fits = |first: &u16| (0..count).all(|n| first.checked_add(n).is_some_and(is_free));
+    (from..from.saturating_add(1000)).step_by(count.into()).find(fits).context("no port is free")
 }
 
 fn genesis(plan: &Plan, authorities: Vec<RootAuthority>, nodes: &[NodeKeys]) -> anyhow::Result<Genesis> {
@@ -164,7 +268,7 @@ impl NodeKeys {
         Ok(Self { vote: new_key("voting")?, checkpoint: new_key("checkpoint")?, node: new_key("node")? })
     }
 
-    fn write(&self, home: &Home, genesis: &Genesis) -> anyhow::Result<()> {
+    fn write(&self, home: &Home, genesis: &Genesis, public: &ValidatorKeys) -> anyhow::Result<()> {
         for folder in [home.keys(), home.guard()] {
             fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         }
@@ -172,7 +276,8 @@ impl NodeKeys {
         key_file::write(&home.checkpoint_key(), &self.checkpoint)?;
         key_file::write(&home.node_key(), &self.node)?;
         crate::guard::SignGuard::create(&home.keys(), &genesis.chain_id(), &self.vote.public())?;
-        Ok(())
+        let text = serde_json::to_string_pretty(public)? + "\n";
+        fs::write(home.validator(), text).context("cannot write the public keys")
     }
 }
 

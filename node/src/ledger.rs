@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use writ_proto::record::{Body, RecordId, Signed, Verified};
@@ -46,14 +46,39 @@ struct Shared {
     progress: watch::Sender<u64>,
     /// Whether the node takes records at all; it stops when the disk is nearly full.
     writable: AtomicBool,
+    /// Whether the disk has no room left at all.
+    exhausted: AtomicBool,
+    /// Whether the state is as new as what was answered from before, so that it may be answered from.
+    may_answer: AtomicBool,
     /// Whether the state is what the chain is known to be.
     caught_up: AtomicBool,
+    /// Records that were submitted here and that other nodes have not been told of yet.
+    outbox: Outbox,
     /// The places of the records of the last blocks, in the state and durable.
     recent: Mutex<HashMap<RecordId, StoredPlace>>,
     /// Record signatures that were checked.
     signatures: AtomicU64,
     /// Who counts the fsyncs of the guards.
     syncs: Mutex<Vec<SyncCount>>,
+}
+
+/// What is to be told to other nodes.
+#[derive(Default)]
+struct Outbox {
+    ids: Mutex<Vec<RecordId>>,
+    filled: Notify,
+}
+
+/// Ids in the outbox at most. Beyond it they are left to the others' pull.
+const OUTBOX_MAX: usize = 64 * 1024;
+
+/// Where a record came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It was submitted here: other nodes are to be told.
+    Here,
+    /// A peer told it: gossip does the rest.
+    Peer,
 }
 
 /// Tells how many fsyncs of some file there were.
@@ -136,15 +161,19 @@ pub enum Fate {
 impl Ledger {
     /// A ledger over a state that was rebuilt from `store`.
     pub fn new(state: State, store: Arc<dyn LogStore>, clock: Clock, limits: PoolLimits) -> Self {
+        let roots = state.genesis().authorities.len();
         Self(Arc::new(Shared {
             state: RwLock::new(state),
             store,
             clock,
-            pool: Mutex::new(Mempool::new(limits)),
+            pool: Mutex::new(Mempool::new(limits, roots)),
             work: Arc::new(Notify::new()),
             progress: watch::Sender::new(0),
             writable: AtomicBool::new(true),
+            exhausted: AtomicBool::new(false),
+            may_answer: AtomicBool::new(true),
             caught_up: AtomicBool::new(true),
+            outbox: Outbox::default(),
             recent: Mutex::new(HashMap::new()),
             signatures: AtomicU64::new(0),
             syncs: Mutex::default(),
@@ -180,10 +209,40 @@ impl Ledger {
     /// Takes a record in: decodes, verifies, admits, pools. Blocks for a signature check.
     pub fn submit(&self, bytes: Vec<u8>) -> Result<Submitted, SubmitError> {
         let submitted = self.take(self.check(bytes))?;
-        if matches!(submitted, Submitted::New(_)) {
+        if let Submitted::New(id) = submitted {
             self.0.work.notify_one();
+            self.send_out([id]);
         }
         Ok(submitted)
+    }
+
+    /// Records that were submitted here since the last call, for other nodes to be told of; waits until there are
+    /// some. Those that are settled or past their `submit_by` meanwhile are left out.
+    pub async fn outgoing(&self) -> Vec<Vec<u8>> {
+        loop {
+            let filled = self.0.outbox.filled.notified();
+            let ids = std::mem::take(&mut *self.0.outbox.ids.lock().unwrap_or_else(PoisonError::into_inner));
+            if ids.is_empty() {
+                filled.await;
+                continue;
+            }
+            let now = self.0.clock.now();
+            let pool = self.pool();
+            let fresh = |id: &RecordId| pool.get(id).filter(|record| !mempool::is_expired(record, now));
+            let records: Vec<_> = ids.iter().filter_map(fresh).map(|record| record.signed().bytes().to_vec()).collect();
+            if !records.is_empty() {
+                return records;
+            }
+        }
+    }
+
+    fn send_out(&self, new: impl IntoIterator<Item = RecordId>) {
+        let mut ids = self.0.outbox.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.len() < OUTBOX_MAX {
+            ids.extend(new);
+        }
+        drop(ids);
+        self.0.outbox.filled.notify_one();
     }
 
     /// What can be said of a record without its place among others: form, features, authority, signatures.
@@ -221,16 +280,23 @@ impl Ledger {
     /// Takes many records in, in order, the signature checks on all cores. A result for each, in order.
     pub async fn submit_many(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
         let ledger = self.clone();
-        run_blocking(move || ledger.submit_all(records)).await
+        run_blocking(move || ledger.submit_all(records, Origin::Here)).await
+    }
+
+    /// As [`Ledger::submit_many`], of records that a peer told.
+    pub async fn take_from_peer(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
+        let ledger = self.clone();
+        run_blocking(move || ledger.submit_all(records, Origin::Peer)).await
     }
 
     /// Verification is pure and costs most, so it is spread; admission follows in order, while later records
     /// are still verified and earlier ones are perhaps in a block already.
-    fn submit_all(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
+    fn submit_all(&self, records: Vec<Vec<u8>>, origin: Origin) -> Vec<Result<Submitted, SubmitError>> {
         let (mut submitted, mut closed) = (Vec::with_capacity(records.len()), false);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         if cores == 1 || records.len() <= SHARE {
-            self.take_all(records.into_iter().map(|bytes| self.check(bytes)), &mut submitted, &mut closed);
+            let checked = records.into_iter().map(|bytes| self.check(bytes));
+            self.take_all(checked, origin, &mut submitted, &mut closed);
             return submitted;
         }
         let mut shares: Vec<Mutex<Vec<Vec<u8>>>> = Vec::new();
@@ -259,7 +325,7 @@ impl Ledger {
             for (at, checked) in receiver {
                 early.insert(at, checked);
                 while let Some(checked) = early.remove(&due) {
-                    self.take_all(checked, &mut submitted, &mut closed);
+                    self.take_all(checked, origin, &mut submitted, &mut closed);
                     due += 1;
                 }
             }
@@ -279,9 +345,11 @@ impl Ledger {
     fn take_all(
         &self,
         checked: impl IntoIterator<Item = Result<Checked, SubmitError>>,
+        origin: Origin,
         submitted: &mut Vec<Result<Submitted, SubmitError>>,
         closed: &mut bool,
     ) {
+        let first = submitted.len();
         for checked in checked {
             let result = match checked {
                 Ok(Checked::Verified(_)) if *closed => Err(OVERLOADED),
@@ -289,6 +357,13 @@ impl Ledger {
             };
             *closed |= matches!(result, Err(SubmitError::Overloaded { .. } | SubmitError::ReadOnly));
             submitted.push(result);
+        }
+        if origin == Origin::Here {
+            let new = |result: &Result<Submitted, SubmitError>| match result {
+                Ok(Submitted::New(id)) => Some(*id),
+                _ => None,
+            };
+            self.send_out(submitted[first..].iter().filter_map(new));
         }
         self.0.work.notify_one();
     }
@@ -307,7 +382,8 @@ impl Ledger {
             return Ok(Submitted::Pending(id));
         }
         state.admit(&record, self.0.clock.proposal_time(state.tip().time))?;
-        self.pool().insert(record).map_err(|mempool::Full| OVERLOADED)?;
+        let root = state.authorities().root_of(record.authority());
+        self.pool().insert(record, root).map_err(|mempool::Full| OVERLOADED)?;
         Ok(Submitted::New(id))
     }
 
@@ -404,15 +480,42 @@ impl Ledger {
         self.pool().get(id).map(|record| record.signed().bytes().to_vec())
     }
 
-    /// Whether the node answers from all that it knows to exist.
-    pub fn is_caught_up(&self) -> bool {
-        self.0.caught_up.load(Ordering::Relaxed)
+    /// Whether questions may be answered from this state: it is as new as what was answered from before, and at some
+    /// time since the start it was all that was known to exist.
+    pub fn may_answer(&self) -> bool {
+        self.0.may_answer.load(Ordering::Relaxed)
     }
 
-    /// As if more were known to exist than is here.
-    #[cfg(test)]
-    pub(crate) fn set_behind(&self) {
-        self.0.caught_up.store(false, Ordering::Relaxed);
+    /// Whether the node answers from all that it knows to exist.
+    pub fn is_caught_up(&self) -> bool {
+        self.may_answer() && self.0.caught_up.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the node may answer.
+    pub(crate) fn set_may_answer(&self, may: bool) {
+        self.0.may_answer.store(may, Ordering::Relaxed);
+    }
+
+    /// Says whether the state is all that is known to exist.
+    pub(crate) fn set_caught_up(&self, caught_up: bool) {
+        self.0.caught_up.store(caught_up, Ordering::Relaxed);
+    }
+
+    /// The ids of records that have waited a while: what peers that lack one should ask for.
+    pub(crate) fn aged(&self, age: Duration) -> Vec<RecordId> {
+        let now = self.0.clock.now();
+        let mut ids: Vec<_> = self.pool().aged(age, now).copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Those of these records that are not known here at all.
+    pub(crate) fn lacks(&self, ids: &[RecordId]) -> Vec<RecordId> {
+        let state = self.read();
+        let pool = self.pool();
+        let unknown =
+            |id: &&RecordId| pool.get(id).is_none() && pool.refusal(id).is_none() && state.settled(id).is_none();
+        ids.iter().filter(unknown).copied().collect()
     }
 
     /// Whether the node takes records.
@@ -425,19 +528,38 @@ impl Ledger {
         self.0.writable.store(writable, Ordering::Relaxed);
     }
 
+    /// Whether the disk has no room left, not even for what other nodes decide.
+    pub fn is_exhausted(&self) -> bool {
+        self.0.exhausted.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the disk has no room left.
+    pub fn set_exhausted(&self, exhausted: bool) {
+        self.0.exhausted.store(exhausted, Ordering::Relaxed);
+    }
+
     /// Takes back into the pool what was acknowledged before the last stop, unless it is settled since.
     pub fn recall_pooled(&self) -> Result<usize, StoreError> {
         let state = self.read();
         let mut pool = self.pool();
-        let mut recalled = 0;
+        let mut recalled = Vec::new();
         for (id, bytes) in self.0.store.pooled()? {
             match Signed::decode(bytes).and_then(|signed| state.verify(signed)) {
-                Ok(record) if state.settled(&id).is_none() => recalled += usize::from(pool.insert(record).is_ok()),
+                Ok(record) if state.settled(&id).is_none() => {
+                    let root = state.authorities().root_of(record.authority());
+                    if pool.insert(record, root).is_ok() {
+                        recalled.push(id);
+                    }
+                }
                 Ok(_) => {}
                 Err(refusal) => pool.refuse(id, refusal),
             }
         }
-        Ok(recalled)
+        drop(pool);
+        let count = recalled.len();
+        // Nobody else may have heard of them before the stop.
+        self.send_out(recalled);
+        Ok(count)
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {

@@ -9,16 +9,20 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod consensus;
 pub mod guard;
 pub mod home;
 pub mod http;
 pub mod init;
+pub mod join;
 pub mod ledger;
 pub mod mempool;
 pub mod metrics;
+pub mod network;
 pub mod node;
 pub mod shutdown;
 pub mod signer;
+mod standing;
 pub mod storage;
 
 use std::path::Path;
@@ -45,12 +49,29 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             config.http.listen = listen;
             serve(home, config)
         }
-        Command::Init { home, chain, validators, authorities, scopes, dev_authority, genesis_file, listen } => {
+        Command::Init {
+            home,
+            chain,
+            validators,
+            authorities,
+            scopes,
+            dev_authority,
+            genesis_file,
+            listen,
+            network_listen: network,
+        } => {
             let chain = chain.unwrap_or_default();
-            let plan = init::Plan { chain, validators, authorities, scopes, dev_authority, genesis_file };
+            let plan = init::Plan { chain, validators, authorities, scopes, dev_authority, genesis_file, network };
             for made in init::init(&home, &plan, listen)? {
                 println!("{}", made.path().display());
             }
+            Ok(())
+        }
+        Command::Join { home, genesis, peers, name, listen, network_listen } => {
+            join::join(&Home::at(home), &genesis, peers, name, listen, network_listen)
+        }
+        Command::Id { home } => {
+            println!("{}", join::endpoint(&Home::at(home))?);
             Ok(())
         }
         Command::Run { home, listen } => {

@@ -5,8 +5,13 @@
 //!
 //! Restrictive records go first into a block, so that what takes access away never queues behind what
 //! gives it.
+//!
+//! **No organisation can fill the pool for the others.** Half of the room is common; the other half is divided into
+//! equal shares, one for each root authority, that only records of it and its descendants may take. So a root that
+//! floods takes the common half and its own share, and every other root still finds its share empty.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use writ_proto::record::{Class, RecordId, Verified};
 use writ_proto::refusal::{Code, Refusal};
@@ -35,15 +40,28 @@ impl Default for PoolLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// What some records take up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Use {
+    records: usize,
+    bytes: usize,
+}
+
 /// See the module's doc.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mempool {
     limits: PoolLimits,
+    /// How many root authorities share it.
+    roots: usize,
     records: HashMap<RecordId, Waiting>,
     /// By class, then by arrival.
     queue: BTreeMap<(Lane, u64), RecordId>,
+    /// By the ordinal of the root authority.
+    used: BTreeMap<u32, Use>,
     bytes: usize,
     arrivals: u64,
+    /// How many had arrived when the last block was committed.
+    arrived_before: u64,
     refused: HashMap<RecordId, Refusal>,
     refused_order: VecDeque<RecordId>,
 }
@@ -57,26 +75,39 @@ enum Lane {
 #[derive(Debug)]
 struct Waiting {
     record: Verified,
+    root: u32,
+    since: Instant,
     at: (Lane, u64),
 }
 
 impl Mempool {
-    /// An empty pool.
-    pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, ..Self::default() }
+    /// An empty pool that `roots` root authorities share.
+    pub fn new(limits: PoolLimits, roots: usize) -> Self {
+        Self {
+            limits,
+            roots: roots.max(1),
+            records: HashMap::new(),
+            queue: BTreeMap::new(),
+            used: BTreeMap::new(),
+            bytes: 0,
+            arrivals: 0,
+            arrived_before: 0,
+            refused: HashMap::new(),
+            refused_order: VecDeque::new(),
+        }
     }
 
-    /// Takes a record in, unless it waits already.
+    /// Takes a record of a descendant of `root`, or of `root` itself, in, unless it waits already.
     ///
     /// # Errors
-    /// If the pool is full. What it holds it never drops for a newcomer.
-    pub fn insert(&mut self, record: Verified) -> Result<(), Full> {
+    /// If there is no room for one of `root`. What the pool holds it never drops for a newcomer.
+    pub fn insert(&mut self, record: Verified, root: u32) -> Result<(), Full> {
         let id = record.id();
         if self.records.contains_key(&id) {
             return Ok(());
         }
         let len = record.signed().bytes().len();
-        if self.records.len() >= self.limits.records_max || self.bytes + len > self.limits.bytes_max {
+        if !self.has_room(root, len) {
             return Err(Full);
         }
         let lane = match record.class() {
@@ -87,7 +118,9 @@ impl Mempool {
         self.arrivals += 1;
         self.bytes += len;
         self.queue.insert(at, id);
-        self.records.insert(id, Waiting { record, at });
+        let used = self.used.entry(root).or_default();
+        (used.records, used.bytes) = (used.records + 1, used.bytes + len);
+        self.records.insert(id, Waiting { record, root, since: Instant::now(), at });
         self.refused.remove(&id);
         Ok(())
     }
@@ -108,7 +141,32 @@ impl Mempool {
     pub fn settle<'a>(&mut self, ids: impl IntoIterator<Item = &'a RecordId>) {
         for id in ids {
             self.remove(id);
+            // Another node may have put into a block what this one had given up.
+            self.refused.remove(id);
         }
+    }
+
+    /// Permissive records that were here before the last block was committed, the oldest first, at most `max`: things
+    /// may have changed for them.
+    pub fn lingering(&self, max: usize) -> Vec<Verified> {
+        let oldest = self.queue.range((Lane::Permissive, 0)..(Lane::Permissive, self.arrived_before));
+        oldest.take(max).filter_map(|(_, id)| self.records.get(id)).map(|waiting| waiting.record.clone()).collect()
+    }
+
+    /// A block was committed: what waits now waited through it.
+    pub fn mark_block(&mut self) {
+        self.arrived_before = self.arrivals;
+    }
+
+    /// The ids of the records that have waited for `age` and are not past their `submit_by` at clock time `now`: what
+    /// gossip should have brought everywhere by then.
+    pub fn aged(&self, age: Duration, now: LedgerTime) -> impl Iterator<Item = &RecordId> {
+        let since = Instant::now().checked_sub(age);
+        self.records
+            .iter()
+            .filter(move |(_, waiting)| since.is_some_and(|since| waiting.since <= since))
+            .filter(move |(_, waiting)| !is_expired(&waiting.record, now))
+            .map(|(id, _)| id)
     }
 
     /// Takes a record out that will not be in the log, and remembers why.
@@ -165,10 +223,41 @@ impl Mempool {
         self.bytes
     }
 
+    /// Whether a record of `len` bytes of `root` finds room: in the root's own share, or in the common half.
+    fn has_room(&self, root: u32, len: usize) -> bool {
+        let PoolLimits { records_max, bytes_max } = self.limits;
+        if self.records.len() >= records_max || self.bytes + len > bytes_max {
+            return false;
+        }
+        let share = Use { records: records_max / 2 / self.roots, bytes: bytes_max / 2 / self.roots };
+        // What the shares do not divide evenly is common too.
+        let common =
+            Use { records: records_max - share.records * self.roots, bytes: bytes_max - share.bytes * self.roots };
+        let beyond = |used: &Use| Use {
+            records: used.records.saturating_sub(share.records),
+            bytes: used.bytes.saturating_sub(share.bytes),
+        };
+        let mut in_common = Use::default();
+        for (other, used) in &self.used {
+            if *other != root {
+                let beyond = beyond(used);
+                in_common.records += beyond.records;
+                in_common.bytes += beyond.bytes;
+            }
+        }
+        let own = self.used.get(&root).copied().unwrap_or_default();
+        let own = beyond(&Use { records: own.records + 1, bytes: own.bytes + len });
+        in_common.records + own.records <= common.records && in_common.bytes + own.bytes <= common.bytes
+    }
+
     fn remove(&mut self, id: &RecordId) -> bool {
         let Some(waiting) = self.records.remove(id) else { return false };
         self.queue.remove(&waiting.at);
-        self.bytes -= waiting.record.signed().bytes().len();
+        let len = waiting.record.signed().bytes().len();
+        self.bytes -= len;
+        if let Some(used) = self.used.get_mut(&waiting.root) {
+            (used.records, used.bytes) = (used.records - 1, used.bytes - len);
+        }
         true
     }
 }

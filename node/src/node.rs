@@ -3,27 +3,33 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use writ_engine::{Engine, EngineError};
+use writ_engine::EngineError;
 use writ_proto::genesis::Genesis;
 use writ_proto::index::HashKey;
+use writ_proto::key::{KeyId, SecretKey};
 use writ_proto::limits::BLOCK_BYTES_MAX;
 use writ_proto::state::State;
 
-use crate::chain::{Chain, rebuild, settle_every};
+use crate::chain::{rebuild, settle_every};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::guard::{SignGuard, TipGuard, key_file};
+use crate::consensus::{self, Consensus, EnginePeers, Mode};
+use crate::guard::{self, SignGuard, TipGuard, key_file};
 use crate::home::Home;
 use crate::http;
 use crate::init::DEV_AUTHORITY;
 use crate::ledger::Ledger;
+use crate::network::{self, Endpoint, Network};
+use crate::shutdown::stopped;
 use crate::signer::Signer;
+use crate::standing::{Observed, Standing};
 use crate::storage::{self, LogStore};
 
 /// How long connections may take to finish their last request.
@@ -31,18 +37,22 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often the disk's free room is looked at.
 const DISK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked at whether the node has all that is known to exist.
+const STANDING_EVERY: Duration = Duration::from_millis(100);
+
 /// A running node.
 pub struct Node {
     address: SocketAddr,
     ledger: Ledger,
-    engine: Engine,
+    consensus: JoinHandle<Result<(), EngineError>>,
+    network: Option<Network>,
     http: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
 impl Node {
     /// Starts the node that lives in `home`: opens the store, holds it against its guards, rebuilds the
-    /// state, starts the engine and listens.
+    /// state, starts the engine and the network, and listens.
     ///
     /// # Errors
     /// With the reason why the node must not answer or sign.
@@ -66,34 +76,61 @@ impl Node {
             let (home, config) = (home.clone(), config.clone());
             move || open(&home, &config, genesis)
         });
-        let Opened { ledger, guard, signer } = opened.await??;
-        let me = signer.0.public_key().id();
-        let signer = Arc::new(signer);
-        let counted = signer.clone();
-        ledger.count_syncs_of(move || counted.0.syncs());
-        let chain = Chain::new(ledger.clone(), guard, me);
-        let engine_config = writ_engine::Config {
-            chain: *ledger.read().chain(),
-            moniker: "writ".into(),
-            home: home.path().to_path_buf(),
-            timeouts: writ_engine::Timeouts::default(),
-            value_bytes_max: BLOCK_BYTES_MAX,
-            network: None,
-        };
-        let engine = Engine::start(engine_config, chain, Some(signer), ledger.work()).await?;
+        let Opened { ledger, guard, guarded, signer, me, identity } = opened.await??;
 
         let (stop, stopping) = watch::channel(false);
+        let (port, engine_port) = watch::channel(None);
+        let (mode, _) = watch::channel(Mode::Waiting);
+        let peers = EnginePeers::default();
+        let mut consensus = Consensus::new(
+            consensus::Setup {
+                engine: engine_config(&home, &config, &ledger, &identity),
+                ledger: ledger.clone(),
+                guard,
+                guarded,
+                signer,
+                me,
+                peers: peers.clone(),
+                port,
+                mode,
+            },
+            stopping.clone(),
+        );
+        let engine = consensus.start().await?;
+        let network = match config.network.clone() {
+            None => None,
+            Some(config) => {
+                let setup = network::Setup {
+                    identity,
+                    config,
+                    ledger: ledger.clone(),
+                    engine_peers: peers,
+                    engine_port,
+                    stopping: stopping.clone(),
+                };
+                Some(Network::start(setup).await?)
+            }
+        };
+        let consensus = tokio::spawn(consensus.run(engine));
+
+        if network.is_some() {
+            ledger.set_may_answer(false);
+            tokio::spawn(judge_standing(ledger.clone(), Standing::new(guarded, Instant::now()), stopping.clone()));
+        }
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));
         tokio::spawn(wake_to_settle(ledger.clone(), stopping.clone()));
         tokio::spawn(keep_clock_ahead(ledger.clone(), stopping.clone()));
-        let router = http::router(ledger.clone());
-        let http = tokio::spawn(http::serve(listener, router, http::HttpLimits::from(&config.http), stopped(stopping)));
+        let connected = network.as_ref().map(Network::counter);
+        let peers = move || connected.as_ref().map_or(0, |count| count.load(Ordering::Relaxed));
+        let api =
+            http::router(ledger.clone()).standing_as(me, peers).reached_at(network.as_ref().map(Network::endpoint));
+        let http = tokio::spawn(http::serve(listener, api, http::HttpLimits::from(&config.http), stopped(stopping)));
         let (height, entries) = {
             let state = ledger.read();
             (state.tip().height, state.index().len())
         };
         tracing::info!(%address, height, entries, "the node answers");
-        Ok(Self { address, ledger, engine, http, stop })
+        Ok(Self { address, ledger, consensus, network, http, stop })
     }
 
     /// Where it answers.
@@ -106,19 +143,24 @@ impl Node {
         &self.ledger
     }
 
+    /// Where other nodes reach it; none if it is alone.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.network.as_ref().map(Network::endpoint)
+    }
+
     /// Runs until `shutdown` completes, then stops in order; or until the engine ends by itself, which is
     /// an error.
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let ended = tokio::select! {
             () = shutdown => None,
-            outcome = self.engine.stopped() => Some(outcome),
+            outcome = &mut self.consensus => Some(outcome),
         };
         match ended {
             None => self.stop().await,
             // Nothing can be taken in any more, and to go on answering could hide that.
             Some(outcome) => {
                 let _ = self.stop.send(true);
-                outcome.context("consensus has ended")?;
+                outcome.context("consensus has ended")?.context("consensus has ended")?;
                 Err(EngineError::Stopped.into())
             }
         }
@@ -132,16 +174,47 @@ impl Node {
             tracing::warn!("connections were still open, and are cut off");
             self.http.abort();
         }
-        self.engine.stop();
-        self.engine.stopped().await.context("consensus did not stop in order")?;
+        let ended = (&mut self.consensus).await.context("consensus did not stop in order")?;
+        ended.context("consensus did not stop in order")?;
+        drop(self.network);
         self.ledger.clock().settle().context("the clock's mark could not be kept")
+    }
+}
+
+/// What the engine is told.
+fn engine_config(home: &Home, config: &Config, ledger: &Ledger, identity: &SecretKey) -> writ_engine::Config {
+    let network = config.network.as_ref().map(|network| writ_engine::Network {
+        // Whom to call, the other nodes tell: where their engines listen.
+        peers: Vec::new(),
+        allow: network
+            .allow
+            .iter()
+            .chain(network.peers.iter().filter_map(|peer| peer.peer.as_ref()))
+            .map(ToString::to_string)
+            .collect(),
+        only_peers: !network.open,
+        ..writ_engine::Network::new(identity.clone(), network.consensus().to_string(), Vec::new())
+    });
+    writ_engine::Config {
+        chain: *ledger.read().chain(),
+        moniker: "writ".into(),
+        home: home.path().to_path_buf(),
+        timeouts: config.consensus.timeouts(),
+        value_bytes_max: BLOCK_BYTES_MAX,
+        network,
     }
 }
 
 struct Opened {
     ledger: Ledger,
-    guard: TipGuard,
-    signer: Signer,
+    guard: Arc<TipGuard>,
+    /// The height that the tip guard knows of.
+    guarded: u64,
+    /// None: nothing may be signed.
+    signer: Option<Arc<Signer>>,
+    /// The id of the voting key.
+    me: KeyId,
+    identity: SecretKey,
 }
 
 /// A key for the tables in memory that nobody else knows.
@@ -156,20 +229,51 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     let state = State::keyed(genesis, hash_key()?).context("the genesis makes no chain")?;
     let store = open_store(home, &state)?;
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
-    ensure!(standing.may_answer(), "this node must not answer: {standing}");
+    // Blocks that are lost can be fetched from peers, up to where the guard knows them; who is alone cannot.
+    let catches_up = matches!(standing, guard::Standing::Behind { .. }) && config.network.is_some();
+    ensure!(standing.may_answer() || catches_up, "this node must not answer: {standing}");
+    let guarded = guard.mark()?.map_or(0, |mark| mark.height);
     let last_block = store.tip()?.map(|tip| tip.time);
     let state = rebuild(state, &*store)?;
     let vote = key_file::read(&home.vote_key())?;
-    let signer = Signer(SignGuard::open(&home.keys(), state.chain(), vote)?);
+    let (me, public) = (vote.public().id(), vote.public());
+    let signer = match SignGuard::open(&home.keys(), state.chain(), vote) {
+        Ok(guard) => Some(Arc::new(Signer(guard))),
+        // It may be a full node's, which needs none; a validator follows until its operator has seen to it.
+        Err(error) if config.network.is_some() => {
+            tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), key = %public, "this node signs nothing");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let others = state.validators().iter().filter(|validator| validator.vote.key != public).count();
+    ensure!(
+        others == 0 || config.network.is_some(),
+        "the chain has {others} other validators, and `{}` has no `[network]` to reach them",
+        home.config().display()
+    );
     let clock_bound_ms = state.genesis().parameters.clock_bound_ms;
     let clock = Clock::open(&home.guard(), state.chain(), clock_bound_ms, last_block)?;
     let ledger = Ledger::new(state, store, clock, config.pool_limits());
+    if catches_up {
+        tracing::warn!(%standing, "this node does not answer until it has fetched the blocks that it lost");
+        ledger.set_may_answer(false);
+    }
     let recalled = ledger.recall_pooled()?;
     if recalled > 0 {
         tracing::info!(recalled, "records that were acknowledged before the last stop wait for a block again");
         ledger.work().notify_one();
     }
-    Ok(Opened { ledger, guard, signer })
+    let guard = Arc::new(guard);
+    ledger.count_syncs_of({
+        let guard = guard.clone();
+        move || guard.syncs()
+    });
+    if let Some(signer) = signer.clone() {
+        ledger.count_syncs_of(move || signer.0.syncs());
+    }
+    let identity = key_file::read(&home.node_key())?;
+    Ok(Opened { ledger, guard, guarded, signer, me, identity })
 }
 
 /// Opens the database of the chain of `state`, or makes it.
@@ -200,16 +304,39 @@ async fn watch_disk(ledger: Ledger, home: Home, free_bytes_min: u64, stopping: w
             () = &mut stop => return,
             _ = ticks.tick() => {}
         }
-        let writable = match storage::space(home.path()) {
-            Ok(space) => !space.is_low(free_bytes_min),
+        let (writable, exhausted) = match storage::space(home.path()) {
+            Ok(space) => (!space.is_low(free_bytes_min), space.is_exhausted(free_bytes_min)),
             Err(error) => {
                 tracing::warn!(%error, "cannot tell how full the disk is");
-                true
+                (true, false)
             }
         };
+        ledger.set_exhausted(exhausted);
         if writable != ledger.is_writable() {
             tracing::warn!(writable, "the disk's free room crossed its bound");
             ledger.set_writable(writable);
+        }
+    }
+}
+
+/// Says whether the node may answer, and whether it is caught up, as that changes.
+async fn judge_standing(ledger: Ledger, mut standing: Standing, stopping: watch::Receiver<bool>) {
+    let mut looks = tokio::time::interval(STANDING_EVERY);
+    let mut stop = std::pin::pin!(stopped(stopping));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = looks.tick() => {}
+        }
+        let observed = {
+            let state = ledger.read();
+            Observed { height: state.tip().height, size: state.log().size(), cosigned: None, heard: false }
+        };
+        let verdict = standing.judge(observed, Instant::now());
+        if (verdict.may_answer, verdict.caught_up) != (ledger.may_answer(), ledger.is_caught_up()) {
+            tracing::info!(verdict.may_answer, verdict.caught_up, height = observed.height, "standing");
+            ledger.set_may_answer(verdict.may_answer);
+            ledger.set_caught_up(verdict.caught_up);
         }
     }
 }
@@ -246,10 +373,4 @@ async fn keep_clock_ahead(ledger: Ledger, stopping: watch::Receiver<bool>) {
             Err(_) => return,
         }
     }
-}
-
-/// Completes when the node stops.
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that the node is gone, which is as good a reason.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }

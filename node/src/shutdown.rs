@@ -1,6 +1,7 @@
 //! When to stop.
 
 use tokio::signal::unix::{SignalKind, signal as listen};
+use tokio::sync::watch;
 
 /// Completes on SIGINT or SIGTERM.
 pub async fn signal() {
@@ -13,4 +14,10 @@ pub async fn signal() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+}
+
+/// Completes when the node stops.
+pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the node is gone, which is as good a reason.
+    let _ = stopping.wait_for(|stop| *stop).await;
 }

@@ -32,7 +32,7 @@ use std::error::Error;
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::Certificate;
 use writ_proto::hash::Digest;
-use writ_proto::key::KeyId;
+use writ_proto::key::{KeyId, Signature};
 use writ_proto::merkle::{NodeId, NodeReader};
 use writ_proto::record::RecordId;
 use writ_proto::refusal::{Code, Refusal};
@@ -122,6 +122,30 @@ pub struct Undecided {
     pub proposer: KeyId,
     /// The value: a block's encoding.
     pub bytes: Vec<u8>,
+}
+
+/// Bytes that a validator signed, with its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedStatement {
+    /// What was signed.
+    pub bytes: Vec<u8>,
+    /// The signature over it.
+    pub signature: Signature,
+}
+
+/// Proof that a validator signed two statements of which an honest one signs at most one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvidence {
+    /// The id of the voting key that signed both.
+    pub offender: KeyId,
+    /// The height that both are about.
+    pub height: u64,
+    /// The round that both are about.
+    pub round: u32,
+    /// One statement.
+    pub first: SignedStatement,
+    /// The other.
+    pub second: SignedStatement,
 }
 
 /// Why a record that waited durably will not be in the log. (A [`Refusal`] whose field has no fixed text.)
@@ -310,6 +334,12 @@ pub trait LogStore: Send + Sync + 'static {
 
     /// Why a record that was kept will not be in the log, as long as that is remembered.
     fn refusal(&self, id: &RecordId) -> Result<Option<StoredRefusal>, StoreError>;
+
+    /// Keeps the proof that a validator misbehaved; the same one again changes nothing.
+    fn put_evidence(&self, evidence: &StoredEvidence) -> Result<(), StoreError>;
+
+    /// Proofs of misbehaviour in the order of heights, the first `max` of them.
+    fn evidence(&self, max: usize) -> Result<Vec<StoredEvidence>, StoreError>;
 
     /// Shows every leaf from `from` on, in order, unchecked but for gaps: a missing leaf is an error.
     fn scan_leaves(&self, from: u64, visit: VisitLeaf<'_>) -> Result<(), StoreError>;

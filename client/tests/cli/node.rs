@@ -518,6 +518,7 @@ impl Chain {
             position: self.position(tip.height),
             time: tip.time,
             caught_up: true,
+            endpoint: None,
             peers: 0,
             pending: 0,
             dev_authority: false,

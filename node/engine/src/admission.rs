@@ -83,6 +83,11 @@ impl Admission {
         }
     }
 
+    /// How many of `members` have shown since the start that a peer speaks for them.
+    pub(crate) fn introduced(&self, members: &Members) -> usize {
+        self.peers.keys().filter(|key| members.contains(key)).count()
+    }
+
     /// A proposal was heard: whether one of `members` really signed it, for a height after `tip`.
     pub(crate) fn proposal(&mut self, proposal: &SignedProposal<Ctx>, tip: u64, members: &Members) -> bool {
         let Ok(statement) = proposal.message.statement() else { return false };

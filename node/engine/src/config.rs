@@ -101,20 +101,41 @@ pub struct Network {
     pub listen: String,
     /// Peers to stay connected to, for example `/ip4/192.0.2.7/tcp/26656`.
     pub peers: Vec<String>,
-    /// Whether to talk to those peers only.
+    /// Peers, by the peer id alone, that may connect by themselves although they are not in `peers`.
+    pub allow: Vec<String>,
+    /// Whether to talk to `peers` and `allow` only.
     pub only_peers: bool,
     /// How often to tell peers the own tip: how soon a node learns that it is behind.
     pub status_interval: Duration,
     /// How long to wait for a peer's answer when catching up.
     pub request_timeout: Duration,
+    /// How long a validator that starts waits for a quorum to be connected, before it goes on with the height that
+    /// was under way: what it signs again then reaches the others, and theirs reaches it.
+    pub gather: Duration,
 }
 
 impl Network {
     /// Listens at `listen` and stays connected to `peers`, open to others, with the usual intervals.
     pub fn new(identity: SecretKey, listen: impl Into<String>, peers: Vec<String>) -> Self {
         let (status_interval, request_timeout) = (Duration::from_millis(500), Duration::from_secs(5));
-        Self { identity, listen: listen.into(), peers, only_peers: false, status_interval, request_timeout }
+        Self {
+            identity,
+            listen: listen.into(),
+            peers,
+            allow: Vec::new(),
+            only_peers: false,
+            status_interval,
+            request_timeout,
+            gather: Duration::from_secs(3),
+        }
     }
+}
+
+/// A peer id as an address without a place: who may connect, not where to.
+fn allowed(id: &str) -> Result<Multiaddr, EngineError> {
+    format!("/p2p/{id}")
+        .parse()
+        .map_err(|error| EngineError::Address { found: id.into(), reason: format!("not a peer id: {error}") })
 }
 
 /// An address as typed.
@@ -140,7 +161,12 @@ impl Config {
             None => P2pConfig::default(),
             Some(network) => P2pConfig {
                 listen_addr: address(&network.listen)?,
-                persistent_peers: network.peers.iter().map(|peer| address(peer)).collect::<Result<_, _>>()?,
+                persistent_peers: network
+                    .peers
+                    .iter()
+                    .map(|peer| address(peer))
+                    .chain(network.allow.iter().map(|id| allowed(id)))
+                    .collect::<Result<_, _>>()?,
                 persistent_peers_only: network.only_peers,
                 discovery: DiscoveryConfig {
                     enabled: false,

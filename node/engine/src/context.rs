@@ -329,6 +329,10 @@ impl Members {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn contains(&self, key: &KeyId) -> bool {
         self.key(key).is_some()
     }

@@ -96,8 +96,10 @@ impl Engine {
     async fn wait_until_listening(&mut self, listen: String) -> Result<(), EngineError> {
         let mut addresses = self.addresses.clone();
         let listening = tokio::time::timeout(LISTEN_PATIENCE, addresses.wait_for(|addresses| !addresses.is_empty()));
-        match listening.await {
-            Ok(Ok(_)) => Ok(()),
+        // What is awaited below must not hold the lock on the addresses.
+        let listening = listening.await.map(|heard| heard.map(|_| ()));
+        match listening {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.stopped().await.err().unwrap_or(EngineError::Stopped)),
             Err(_) => Err(EngineError::NotListening { address: listen }),
         }
@@ -186,6 +188,7 @@ async fn host(
         network: actors.network.clone(),
         sync: Arc::clone(&actors.sync),
         addresses,
+        gather: config.network.as_ref().map_or(Duration::ZERO, |network| network.gather),
     };
     let outcome = match Host::new(app, setting) {
         Ok(host) => {

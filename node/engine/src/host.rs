@@ -15,7 +15,7 @@
 //! 5. the height is over: evidence is handed to the ledger, and all begins again at 1.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use malachitebft_app_channel::app::consensus::{MisbehaviorEvidence, VoteExtensionError};
@@ -35,6 +35,7 @@ use ractor::RpcReplyPort;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
+use writ_proto::certificate::quorum;
 use writ_proto::key::KeyId;
 
 use crate::admission::{Admission, Arrival, HEIGHTS_AHEAD};
@@ -84,6 +85,8 @@ pub(crate) struct Setting {
     pub(crate) network: NetworkRef<Ctx>,
     pub(crate) sync: Arc<OutputPort<SyncMsg<Ctx>>>,
     pub(crate) addresses: watch::Sender<Vec<String>>,
+    /// How long the first height waits for a quorum to be connected.
+    pub(crate) gather: Duration,
 }
 
 pub(crate) struct Host {
@@ -99,6 +102,8 @@ pub(crate) struct Host {
     admission: Admission,
     /// How many values were published.
     published: u64,
+    /// Until when the first height waits for a quorum to be connected; `None`: no longer.
+    gathering: Option<Instant>,
 }
 
 impl Host {
@@ -113,6 +118,7 @@ impl Host {
             reassembly: Reassembly::new(setting.value_bytes_max),
             admission: Admission::new(setting.checker),
             published: 0,
+            gathering: Some(Instant::now() + setting.gather),
             app,
             setting,
         })
@@ -128,6 +134,10 @@ impl Host {
                 },
                 Some(event) = ears.heard.recv() => self.hear(event),
                 () = ears.work.notified() => self.start_if_due(),
+                () = until(self.gathering) => {
+                    self.gathering = None;
+                    self.start_if_due()
+                }
                 Some(refusal) = ears.refusals.recv() => Err(refusal.into()),
                 _ = &mut *ended => Err(EngineError::Halted),
                 command = ears.commands.recv() => match command {
@@ -237,10 +247,28 @@ impl Host {
             Some(Start::Next(_)) => false,
         };
         let votes = self.setting.me.is_some_and(|me| self.members.contains(&me));
+        if votes && self.is_gathering() {
+            return Ok(());
+        }
         let has_work = under_way || (votes && self.app.has_work());
         let Some(reason) = self.pace.reason(self.tip, votes, has_work) else { return Ok(()) };
         self.start(reason);
         Ok(())
+    }
+
+    /// Whether too few validators are connected for a start to be of use, and not for long yet.
+    ///
+    /// After a crash of all, each asks for its last steps again. What it may then sign is what it signed before,
+    /// and that helps only if the others hear it.
+    fn is_gathering(&mut self) -> bool {
+        let Some(until) = self.gathering else { return false };
+        let me = self.setting.me.is_some_and(|me| self.members.contains(&me));
+        let there = self.admission.introduced(&self.members) + usize::from(me);
+        if Instant::now() < until && there < quorum(self.members.len()) {
+            return true;
+        }
+        self.gathering = None;
+        false
     }
 
     fn start(&mut self, reason: Reason) {
@@ -441,7 +469,7 @@ impl Host {
             }
             NetworkEvent::ValidatorProofReceived { peer_id, proof } => {
                 self.admission.claim(peer_id, &proof, &self.members);
-                return self.judge_waiting();
+                self.judge_waiting()?;
             }
             NetworkEvent::Proposal(_, proposal) => {
                 let height = proposal.message.height.0;
@@ -536,6 +564,14 @@ fn proposed(height: Height, held: &Held) -> ProposedValue<Ctx> {
         proposer: Address(held.proposer),
         value: ValueId(held.value),
         validity: Validity::from_bool(held.valid),
+    }
+}
+
+/// Completes at `then`; never, if there is no such instant.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -336,6 +336,25 @@ impl SignGuard {
         Ok(mark.steps.last().map(|step| (mark.height, *step)))
     }
 
+    /// The least height at which it may be asked to sign: that of what was signed last, or the first that an operator
+    /// allows; 0 if nothing was.
+    pub fn height(&self) -> u64 {
+        let least = |mark: &SignMark| match mark.floor {
+            0 => mark.height,
+            floor => mark.height.max(floor.saturating_add(1)),
+        };
+        // A guard that cannot be read signs nothing.
+        self.lock().map_or(u64::MAX, |file| least(file.get()))
+    }
+
+    /// The value of the proposal that was signed for a round of the present height.
+    pub fn signed_proposal(&self, height: u64, round: u32) -> Option<Digest> {
+        let file = self.lock().ok()?;
+        let mark = file.get();
+        let of_round = |signed: &&SignedStep| mark.height == height && signed.at() == (round, Step::Proposal);
+        mark.steps.iter().find(of_round)?.value
+    }
+
     /// How many fsyncs there were.
     pub fn syncs(&self) -> u64 {
         self.lock().map_or(0, |file| file.syncs())

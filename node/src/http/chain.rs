@@ -1,5 +1,6 @@
 //! The chain itself: genesis, status, headers, blocks, authorities, validators.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,11 +9,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use hyper::body::Body as HttpBody;
 use writ_proto::api::{
-    AuthorityAnswer, BlockAnswer, HeaderAnswer, HeadersPage, Status, ValidatorAnswer, position_token, to_base64,
+    AuthorityAnswer, BlockAnswer, EvidenceAnswer, HeaderAnswer, HeadersPage, SignedAnswer, Status, ValidatorAnswer,
+    position_token, to_base64,
 };
 use writ_proto::block::Outcome;
 use writ_proto::codec::Blob;
 use writ_proto::export::Frame;
+use writ_proto::key::KeyId;
 
 use super::error::ApiError;
 use super::json::answer;
@@ -21,7 +24,7 @@ use super::receipt::commit_leaf;
 use super::{Answer, App, Call};
 use crate::init::DEV_AUTHORITY;
 use crate::ledger::Ledger;
-use crate::storage::StoredBlock;
+use crate::storage::{SignedStatement, StoredBlock, StoredEvidence};
 
 /// Parameters of [`headers`] and [`blocks`].
 pub(super) const RUN: &[&str] = &["from", "limit"];
@@ -49,7 +52,7 @@ pub(super) async fn status(app: App, _: Call) -> Answer {
         Status {
             chain: *state.chain(),
             name: genesis.chain.clone(),
-            role: app.0.role.into(),
+            role: app.role(&state).into(),
             height: tip.height,
             log_size: state.log().size(),
             log_root: to_base64(&state.log().root().0),
@@ -58,6 +61,7 @@ pub(super) async fn status(app: App, _: Call) -> Answer {
             time: tip.time,
             caught_up: ledger.is_caught_up(),
             peers: (app.0.peers)(),
+            endpoint: app.0.endpoint.map(|endpoint| endpoint.to_string()),
             pending,
             dev_authority: genesis.authorities.iter().any(|root| root.name.as_str() == DEV_AUTHORITY),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -227,4 +231,30 @@ pub(super) async fn validators(app: App, _: Call) -> Answer {
         (state.tip().height + 1, state.validators().iter().map(answer).collect())
     };
     answer(StatusCode::OK, &serde_json::json!({ "height": height, "validators": all }))
+}
+
+/// Pairs of an answer.
+const EVIDENCE_MAX: usize = 1000;
+
+/// `GET /v1/evidence`: validators that signed two statements of which an honest one signs at most one.
+pub(super) async fn evidence(app: App, _: Call) -> Answer {
+    let found = app.in_turn(|ledger| Ok(ledger.store().evidence(EVIDENCE_MAX)?)).await?;
+    let names: BTreeMap<KeyId, String> = {
+        let state = app.ledger().read();
+        state.validators().iter().map(|keys| (keys.vote.key.id(), keys.name.to_string())).collect()
+    };
+    let signed = |statement: &SignedStatement| SignedAnswer {
+        bytes: to_base64(&statement.bytes),
+        signature: to_base64(&statement.signature.0),
+    };
+    let pair = |found: &StoredEvidence| EvidenceAnswer {
+        offender: found.offender.to_string(),
+        name: names.get(&found.offender).cloned(),
+        height: found.height,
+        round: found.round,
+        first: signed(&found.first),
+        second: signed(&found.second),
+    };
+    let evidence: Vec<_> = found.iter().map(pair).collect();
+    answer(StatusCode::OK, &serde_json::json!({ "evidence": evidence }))
 }

@@ -150,7 +150,7 @@ impl Token {
 
 /// Refuses to answer on a node that has not caught up with what it knows to exist.
 pub(super) fn caught_up(ledger: &Ledger) -> Result<(), ApiError> {
-    if ledger.is_caught_up() {
+    if ledger.may_answer() {
         Ok(())
     } else {
         Err(ApiError::whole("stale", "the node has not caught up with what it knows to exist"))

@@ -23,8 +23,8 @@ use super::schema::blocks::Span;
 use super::schema::{self, Table, damaged};
 use super::tables::Tables;
 use super::{
-    LogStore, REFUSED_MAX, STORAGE_FORMAT, StoreError, StoredBlock, StoredLeaf, StoredPlace, StoredRefusal, StoredTip,
-    Undecided, VisitId, VisitLeaf, Writes,
+    LogStore, REFUSED_MAX, STORAGE_FORMAT, StoreError, StoredBlock, StoredEvidence, StoredLeaf, StoredPlace,
+    StoredRefusal, StoredTip, Undecided, VisitId, VisitLeaf, Writes,
 };
 
 /// The log of one chain over `T`.
@@ -493,6 +493,25 @@ impl<T: Tables> LogStore for Log<T> {
     fn refusal(&self, id: &RecordId) -> Result<Option<StoredRefusal>, StoreError> {
         let Some(bytes) = self.tables.get(Table::Refused, &schema::refused::key(id))? else { return Ok(None) };
         Ok(Some(schema::refused::read(id, &bytes)?.1))
+    }
+
+    fn put_evidence(&self, evidence: &StoredEvidence) -> Result<(), StoreError> {
+        let _writer = self.writer()?;
+        let mut batch = Batch::default();
+        batch.put(Table::Evidence, schema::evidence::key(evidence), schema::evidence::value(evidence));
+        self.write(batch, true)
+    }
+
+    fn evidence(&self, max: usize) -> Result<Vec<StoredEvidence>, StoreError> {
+        let mut found = Vec::new();
+        self.tables.scan(Table::Evidence, &[], &mut |key, value| {
+            if found.len() == max {
+                return Ok(ControlFlow::Break(()));
+            }
+            found.push(schema::evidence::read(key, value)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
     }
 
     fn scan_leaves(&self, from: u64, visit: VisitLeaf<'_>) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod certificates;
+pub(crate) mod evidence;
 pub(crate) mod ids;
 pub(crate) mod leaves;
 pub(crate) mod meta;
@@ -36,10 +37,11 @@ pub(crate) enum Table {
     Undecided,
     Pooled,
     Refused,
+    Evidence,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Meta,
         Self::Blocks,
         Self::Certificates,
@@ -50,6 +52,7 @@ impl Table {
         Self::Undecided,
         Self::Pooled,
         Self::Refused,
+        Self::Evidence,
     ];
 
     /// The column family's name.
@@ -65,6 +68,7 @@ impl Table {
             Self::Undecided => "undecided",
             Self::Pooled => "pooled",
             Self::Refused => "refused",
+            Self::Evidence => "evidence",
         }
     }
 }

@@ -24,6 +24,12 @@ impl Space {
     pub fn is_low(&self, free_bytes_min: u64) -> bool {
         self.free < free_bytes_min.min(self.total / 20)
     }
+
+    /// Whether it is time to write nothing more at all, not even what other nodes decide: less is free than a quarter
+    /// of what [`Space::is_low`] goes by. A write that fails ends the process; one that is not tried can wait.
+    pub fn is_exhausted(&self, free_bytes_min: u64) -> bool {
+        self.free < free_bytes_min.min(self.total / 20) / 4
+    }
 }
 
 /// The room on the file system that `path` is on.

@@ -293,12 +293,41 @@ pub struct Status {
     pub caught_up: bool,
     /// Connected nodes.
     pub peers: usize,
+    /// Where other nodes reach this one, with its peer id; none if it is alone.
+    #[serde(default)]
+    pub endpoint: Option<String>,
     /// Records waiting for a block.
     pub pending: usize,
     /// Whether the chain trusts the authority `dev`, whose key lies in a file for everybody to use.
     pub dev_authority: bool,
     /// The program's version.
     pub version: String,
+}
+
+/// Something a validator signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedAnswer {
+    /// The signed bytes, base64.
+    pub bytes: String,
+    /// The signature over them, base64.
+    pub signature: String,
+}
+
+/// Proof that a validator signed two statements of which an honest one signs at most one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceAnswer {
+    /// The id of its voting key.
+    pub offender: String,
+    /// Its name, if it still is a validator.
+    pub name: Option<String>,
+    /// The height that both are about.
+    pub height: u64,
+    /// The round that both are about.
+    pub round: u32,
+    /// One statement.
+    pub first: SignedAnswer,
+    /// The other.
+    pub second: SignedAnswer,
 }
 
 /// A block's header with what belongs to it.

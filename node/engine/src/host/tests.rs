@@ -170,6 +170,7 @@ impl Bench {
             network,
             sync: Arc::new(OutputPort::new()),
             addresses: watch::channel(Vec::new()).0,
+            gather: Duration::ZERO,
         };
         Self { host: Host::new(Box::new(app.clone()), setting).unwrap(), app, published }
     }

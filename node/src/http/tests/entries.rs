@@ -62,7 +62,7 @@ fn mixed() -> (World, Vec<Signed>, Vec<Signed>) {
             // Out of scope, but not by admission here: from the block of another proposer.
             let stray = world.entry("narrow", Effect::Deny, "alice", "read", "file:x");
             let verified = world.ledger.read().verify(stray.clone()).unwrap();
-            world.ledger.pool().insert(verified).unwrap();
+            world.ledger.pool().insert(verified, 0).unwrap();
             world.commit();
             rejected.push(stray);
         }

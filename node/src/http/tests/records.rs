@@ -154,7 +154,7 @@ async fn a_record_that_the_chain_rejects_is_never_a_success() {
     {
         let state = world.ledger.read();
         let verified = state.verify(stranger.clone()).unwrap();
-        world.ledger.pool().insert(verified).unwrap();
+        world.ledger.pool().insert(verified, 0).unwrap();
     }
     world.commit();
 
@@ -323,7 +323,7 @@ async fn a_brief_answer_tells_what_waits_and_what_does_not_count() {
     {
         let state = world.ledger.read();
         let verified = state.verify(stranger.clone()).unwrap();
-        world.ledger.pool().insert(verified).unwrap();
+        world.ledger.pool().insert(verified, 0).unwrap();
     }
     world.commit();
     let reply = world.post_json("/v1/records/batch?receipts=brief", &batch(&[&stranger])).await.json();

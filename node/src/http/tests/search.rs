@@ -414,7 +414,7 @@ async fn a_node_that_is_behind_or_without_a_clock_does_not_answer() {
     }
     assert_eq!(world.get(&format!("/v1/who-can?obj=file:x&at={}", time(1_005))).await.status, 200);
     world.set_wall(1_000);
-    world.ledger.set_behind();
+    world.ledger.set_may_answer(false);
     for path in [
         "/v1/who-can?obj=file:x",
         "/v1/what-can?sub=alice",

@@ -1,0 +1,261 @@
+//! When the consensus engine runs, and whether it votes.
+//!
+//! ```text
+//!   Voting     the engine has the signer: it votes while the log names its key
+//!   Following  it has none: it takes decided blocks from its peers, and signs nothing
+//!   Waiting    it does not run: the disk has no room even for what others decide
+//! ```
+//!
+//! A node votes only from where it signed last. It *follows* instead while
+//!
+//! - its database is behind its tip guard (it was damaged, or an older copy was put in its place): what it signed
+//!   since is known to the sign guard, and the blocks are fetched from peers;
+//! - its sign guard refused: the engine's own log has lost what was signed in the present height. Once the others have
+//!   decided that height there is nothing left to contradict. Should they need this node for that, it tries again
+//!   after a while, when rounds may have moved on;
+//! - it has no sign guard, or one that was copied: then it follows until its operator has said what may be signed.
+//!
+//! So a validator whose directory was rolled back, cloned or damaged signs no second statement for a step, and comes
+//! back by itself where that is safe. A validator that is alone has nobody to follow, and ends with the reason.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+use writ_engine::{Engine, EngineError, VoteSigner};
+use writ_proto::key::KeyId;
+
+use crate::chain::Chain;
+use crate::guard::TipGuard;
+use crate::ledger::Ledger;
+use crate::network::Endpoint;
+use crate::shutdown::stopped;
+use crate::signer::Signer;
+
+/// How often it is looked at whether the mode still fits.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a validator whose guard refused follows before it tries again to vote, at least. To this comes up to as
+/// much again, another part for each validator, so that they do not try in step.
+const RETRY_AFTER: Duration = Duration::from_secs(3);
+
+/// Whom the engine should stay connected to, as the network finds out.
+#[derive(Clone, Debug, Default)]
+pub struct EnginePeers(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    endpoints: Mutex<BTreeSet<Endpoint>>,
+    more: Notify,
+}
+
+impl EnginePeers {
+    /// One more; the same again changes nothing.
+    pub(crate) fn add(&self, endpoint: Endpoint) {
+        if self.0.endpoints.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint) {
+            self.0.more.notify_one();
+        }
+    }
+
+    fn all(&self) -> BTreeSet<Endpoint> {
+        self.0.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the engine is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It votes while the log names its key.
+    Voting,
+    /// It follows, and signs nothing.
+    Following,
+    /// It does not run.
+    Waiting,
+}
+
+/// What runs the engine.
+pub(crate) struct Setup {
+    pub(crate) engine: writ_engine::Config,
+    pub(crate) ledger: Ledger,
+    pub(crate) guard: Arc<TipGuard>,
+    /// The height that the tip guard knew when the node started.
+    pub(crate) guarded: u64,
+    /// None: the node may sign nothing.
+    pub(crate) signer: Option<Arc<Signer>>,
+    /// The id of the voting key, also where it may not sign.
+    pub(crate) me: KeyId,
+    pub(crate) peers: EnginePeers,
+    pub(crate) port: watch::Sender<Option<u16>>,
+    pub(crate) mode: watch::Sender<Mode>,
+}
+
+/// Why a run of the engine ended.
+enum Ended {
+    /// The node stops.
+    Asked,
+    /// Another mode fits now.
+    Changed,
+    /// The sign guard refused.
+    Refused,
+}
+
+pub(crate) struct Consensus {
+    setup: Setup,
+    /// When the sign guard refused last.
+    refused: Option<Instant>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Consensus {
+    pub(crate) fn new(setup: Setup, stopping: watch::Receiver<bool>) -> Self {
+        Self { setup, refused: None, stopping }
+    }
+
+    /// Starts the engine for the first time; a fault of the configuration shows here.
+    pub(crate) async fn start(&mut self) -> Result<Option<Engine>, EngineError> {
+        match self.fitting() {
+            Mode::Waiting => {
+                self.setup.mode.send_replace(Mode::Waiting);
+                Ok(None)
+            }
+            mode => self.engine(mode).await.map(Some),
+        }
+    }
+
+    /// Goes on until the node stops, or the engine ends for a reason that no other mode can help.
+    pub(crate) async fn run(mut self, first: Option<Engine>) -> Result<(), EngineError> {
+        let mut engine = first;
+        loop {
+            let ended = match &mut engine {
+                Some(running) => self.watch(running).await?,
+                None => self.wait().await,
+            };
+            match ended {
+                Ended::Asked => return Ok(()),
+                Ended::Changed => {}
+                Ended::Refused => self.refused = Some(Instant::now()),
+            }
+            engine = match self.fitting() {
+                Mode::Waiting => {
+                    tracing::error!("the disk has no room left: consensus waits until there is some");
+                    self.setup.mode.send_replace(Mode::Waiting);
+                    None
+                }
+                mode => Some(self.engine(mode).await?),
+            };
+        }
+    }
+
+    /// The mode that fits the present.
+    fn fitting(&self) -> Mode {
+        let Setup { ledger, signer, guarded, .. } = &self.setup;
+        if ledger.is_exhausted() {
+            return Mode::Waiting;
+        }
+        let Some(signer) = signer else { return Mode::Following };
+        let tip = ledger.read().tip().height;
+        // Statements of the height under way may be asked for again; those of a height beyond it were signed on
+        // blocks that this database does not have.
+        let signed = signer.0.height();
+        if tip < *guarded || tip.saturating_add(1) < signed {
+            return Mode::Following;
+        }
+        match self.refused {
+            Some(at) if tip < signed && at.elapsed() < self.retry_after() => Mode::Following,
+            _ => Mode::Voting,
+        }
+    }
+
+    fn retry_after(&self) -> Duration {
+        RETRY_AFTER + RETRY_AFTER * u32::from(self.setup.me.0[0]) / 256
+    }
+
+    /// Whether there is anybody to follow.
+    fn is_alone(&self) -> bool {
+        self.setup.engine.network.is_none()
+    }
+
+    async fn engine(&self, mode: Mode) -> Result<Engine, EngineError> {
+        let Setup { engine, ledger, guard, signer, me, peers, port, .. } = &self.setup;
+        let mut config = engine.clone();
+        if let Some(network) = &mut config.network {
+            network.peers.extend(peers.all().iter().map(ToString::to_string));
+        }
+        let mut chain = Chain::new(ledger.clone(), guard.clone(), *me);
+        let votes = signer.as_ref().filter(|_| mode == Mode::Voting);
+        if let Some(signer) = votes {
+            let signer = signer.clone();
+            chain = chain.remembering(move |height, round| signer.0.signed_proposal(height, round));
+        }
+        let signer = votes.map(|signer| signer.clone() as Arc<dyn VoteSigner>);
+        let engine = Engine::start(config, chain, signer, ledger.work()).await?;
+        let listening = engine.addresses().first().and_then(|address| address.parse::<Endpoint>().ok());
+        port.send_replace(listening.map(|endpoint| endpoint.socket.port()));
+        if self.setup.mode.send_replace(mode) != mode || mode == Mode::Following {
+            tracing::info!(?mode, "consensus");
+        }
+        ledger.work().notify_one();
+        Ok(engine)
+    }
+
+    /// Watches a running engine until it has ended, and says why it did.
+    async fn watch(&mut self, engine: &mut Engine) -> Result<Ended, EngineError> {
+        let mode = *self.setup.mode.borrow();
+        let mut known = self.setup.peers.all();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let mut stop = std::pin::pin!(stopped(self.stopping.clone()));
+        loop {
+            tokio::select! {
+                () = &mut stop => return end(engine).await.map(|()| Ended::Asked),
+                outcome = engine.stopped() => return match outcome {
+                    Err(EngineError::SignRefused(refusal)) if !self.is_alone() => {
+                        tracing::warn!(%refusal, "this node follows for a while instead of voting");
+                        Ok(Ended::Refused)
+                    }
+                    Err(error) => Err(error),
+                    Ok(()) => Err(EngineError::Stopped),
+                },
+                () = self.setup.peers.0.more.notified() => {
+                    for peer in self.setup.peers.all() {
+                        if known.insert(peer)
+                            && let Err(error) = engine.add_peer(&peer.to_string()).await
+                        {
+                            tracing::debug!(%peer, %error, "the engine does not take a peer");
+                        }
+                    }
+                }
+                _ = looks.tick() => {
+                    if self.fitting() != mode {
+                        return end(engine).await.map(|()| Ended::Changed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for room on the disk.
+    async fn wait(&mut self) -> Ended {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let mut stop = std::pin::pin!(stopped(self.stopping.clone()));
+        loop {
+            tokio::select! {
+                () = &mut stop => return Ended::Asked,
+                _ = looks.tick() => {
+                    if self.fitting() != Mode::Waiting {
+                        return Ended::Changed;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Stops an engine and waits until it has. That it was just about to end by itself for want of a signature is no
+/// matter now.
+async fn end(engine: &mut Engine) -> Result<(), EngineError> {
+    engine.stop();
+    match engine.stopped().await {
+        Err(EngineError::SignRefused(_)) => Ok(()),
+        outcome => outcome,
+    }
+}

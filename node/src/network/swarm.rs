@@ -1,0 +1,564 @@
+//! The loop: what happens when something is heard, and every second.
+//!
+//! One task owns the swarm and never waits for the ledger: records go to a second task, one message at a time, and
+//! its verdicts come back. What does not fit into the short queue between them is dropped.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use libp2p::gossipsub::{self, MessageAcceptance, MessageId, PublishError};
+use libp2p::request_response::{self, Message as Pull};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, ping};
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use writ_proto::codec::Blob;
+use writ_proto::hash::Digest;
+use writ_proto::record::RecordId;
+
+use super::address::Endpoint;
+use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
+use super::intake::{Worth, worth};
+use super::peers::{Blame, Bucket, Contact};
+use super::wire::{
+    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Hello, IDS_MAX, INTRODUCED_MAX, Summary,
+    TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
+};
+use super::{LISTEN_PATIENCE, NetworkError, Setup, keypair};
+use crate::consensus::EnginePeers;
+use crate::ledger::Ledger;
+use crate::shutdown::stopped;
+
+/// How often peers are called and greeted.
+const TICK: Duration = Duration::from_millis(250);
+const GREET_EVERY: Duration = Duration::from_secs(1);
+/// A record that has waited so long should be everywhere.
+const AGED: Duration = Duration::from_secs(1);
+/// Messages with records that wait to be looked at.
+const TO_JUDGE_MAX: usize = 64;
+/// Batches of this node's own that wait to be sent.
+const TO_SEND_MAX: usize = 16;
+/// The least time between two batches of this node's own: what is submitted meanwhile goes together.
+const SEND_EVERY: Duration = Duration::from_millis(2);
+/// Questions a second that one peer may ask.
+const ASKS_PER_S: u64 = 20;
+/// Nodes that are called because another node named them.
+const INTRODUCED_CALLED_MAX: usize = 4;
+
+/// Where a message with records came from.
+enum From {
+    Gossip(MessageId),
+    Pull,
+}
+
+/// Records of a peer, on their way to the ledger.
+struct Told {
+    peer: PeerId,
+    from: From,
+    records: Vec<Vec<u8>>,
+}
+
+/// What they were worth.
+struct Judged {
+    peer: PeerId,
+    from: From,
+    worth: Worth,
+}
+
+/// A peer that is connected.
+struct Peer {
+    /// Its address as this node sees it.
+    ip: Option<IpAddr>,
+    gossip: Bucket,
+    asks: Bucket,
+    /// Whether it is being asked for what it has and this node lacks.
+    pulling: bool,
+}
+
+struct Loop {
+    swarm: Swarm<Behaviour>,
+    topics: Topics,
+    open: bool,
+    gossip_bytes_per_s: u64,
+    ledger: Ledger,
+    engine_peers: EnginePeers,
+    engine_port: watch::Receiver<Option<u16>>,
+    connected: Arc<AtomicUsize>,
+    contacts: Vec<Contact>,
+    introduced: usize,
+    calls: HashMap<ConnectionId, Endpoint>,
+    peers: HashMap<PeerId, Peer>,
+    blame: Blame,
+    to_judge: mpsc::Sender<Told>,
+    greeted: Instant,
+}
+
+/// Listens; gives where, and the loop to run.
+pub(super) async fn start(
+    setup: Setup,
+    connected: Arc<AtomicUsize>,
+) -> Result<(Endpoint, impl Future<Output = ()>), NetworkError> {
+    let Setup { identity, config, ledger, engine_peers, engine_port, stopping } = setup;
+    let chain = *ledger.read().chain();
+    let topics = Topics::of(&chain);
+    let named = config.peers.iter().filter_map(|peer| peer.peer);
+    let allowed = (!config.open).then(|| named.chain(config.allow.iter().copied()).collect());
+    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, config.peers_max, allowed)?;
+    let listening = listen(&mut swarm, config.listen).await?;
+    let endpoint = Endpoint { peer: Some(*swarm.local_peer_id()), ..listening };
+    tracing::info!(%endpoint, open = config.open, "other nodes can reach this one");
+
+    let (to_judge, told) = mpsc::channel(TO_JUDGE_MAX);
+    let (tell, judged) = mpsc::channel(TO_JUDGE_MAX);
+    let (to_send, batches) = mpsc::channel(TO_SEND_MAX);
+    let now = Instant::now();
+    let me = Loop {
+        topics,
+        open: config.open,
+        gossip_bytes_per_s: config.gossip_bytes_per_s_max,
+        engine_peers,
+        engine_port,
+        connected,
+        contacts: config.peers.iter().map(|peer| Contact::new(*peer, now)).collect(),
+        introduced: 0,
+        calls: HashMap::new(),
+        peers: HashMap::new(),
+        blame: Blame::default(),
+        to_judge,
+        greeted: now,
+        ledger: ledger.clone(),
+        swarm,
+    };
+    let run = async move {
+        tokio::select! {
+            () = stopped(stopping) => {}
+            () = judge(ledger.clone(), told, tell) => {}
+            () = collect(ledger, to_send) => {}
+            () = me.run(judged, batches) => {}
+        }
+    };
+    Ok((endpoint, run))
+}
+
+/// Listens, and learns where: port 0 takes any.
+async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, NetworkError> {
+    let fault = |reason: String| NetworkError::NotListening { address: Box::new(at), reason };
+    swarm.listen_on(at.to_multiaddr()).map_err(|error| fault(error.to_string()))?;
+    let listening = async {
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::NewListenAddr { address, .. } => {
+                    return Endpoint::of(&address).ok_or_else(|| fault(format!("it listens at `{address}`")));
+                }
+                SwarmEvent::ListenerClosed { reason: Err(error), .. } | SwarmEvent::ListenerError { error, .. } => {
+                    return Err(fault(error.to_string()));
+                }
+                _ => {}
+            }
+        }
+    };
+    let patience = tokio::time::timeout(LISTEN_PATIENCE, listening).await;
+    patience.unwrap_or_else(|_| Err(fault("it does not come to listen".into())))
+}
+
+/// Hands records of peers to the ledger, one message at a time.
+async fn judge(ledger: Ledger, mut told: mpsc::Receiver<Told>, judged: mpsc::Sender<Judged>) {
+    while let Some(Told { peer, from, records }) = told.recv().await {
+        let worth = worth(&ledger.take_from_peer(records).await);
+        if judged.send(Judged { peer, from, worth }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Puts what was submitted here into batches.
+async fn collect(ledger: Ledger, to_send: mpsc::Sender<Vec<u8>>) {
+    loop {
+        for batch in in_batches(ledger.outgoing().await) {
+            if to_send.send(encode_batch(batch)).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(SEND_EVERY).await;
+    }
+}
+
+/// Records in order, in batches that keep their bounds.
+fn in_batches(records: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
+    let mut batches: Vec<Vec<Vec<u8>>> = Vec::new();
+    // The count of the list, and the length of each record.
+    let mut bytes = 8;
+    for record in records {
+        bytes += 8 + record.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH_RECORDS_MAX && bytes <= BATCH_BYTES_MAX => batch.push(record),
+            _ => {
+                bytes = 8 + 8 + record.len();
+                batches.push(vec![record]);
+            }
+        }
+    }
+    batches
+}
+
+impl Loop {
+    async fn run(mut self, mut judged: mpsc::Receiver<Judged>, mut batches: mpsc::Receiver<Vec<u8>>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.hear(event),
+                Some(judged) = judged.recv() => self.conclude(judged),
+                Some(batch) = batches.recv() => self.publish(batch),
+                _ = ticks.tick() => self.tick(),
+                else => return,
+            }
+        }
+    }
+
+    fn hear(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                let called = self.calls.remove(&connection_id);
+                self.connected_to(peer_id, endpoint.get_remote_address(), called);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => self.disconnected_from(&peer_id),
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                if let Some(called) = self.calls.remove(&connection_id) {
+                    self.call_failed(called, &error);
+                }
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { connection, result: Err(error), .. })) => {
+                tracing::debug!(%error, "a peer does not answer");
+                self.swarm.close_connection(connection);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            })) => self.gossip(propagation_source, message_id, &message),
+            SwarmEvent::Behaviour(BehaviourEvent::Pull(event)) => self.pull(event),
+            _ => {}
+        }
+    }
+
+    // Connections.
+
+    fn connected_to(&mut self, peer: PeerId, address: &Multiaddr, called: Option<Endpoint>) {
+        let now = Instant::now();
+        let ip = Endpoint::of(address).map(|endpoint| endpoint.socket.ip());
+        for contact in &mut self.contacts {
+            if contact.endpoint.peer == Some(peer) || called.is_some_and(|called| called == contact.endpoint) {
+                contact.reached(peer);
+            }
+        }
+        let is_new = !self.peers.contains_key(&peer);
+        let rate = self.gossip_bytes_per_s;
+        let known = self.peers.entry(peer).or_insert_with(|| Peer {
+            ip,
+            gossip: Bucket::new(rate, now),
+            asks: Bucket::new(ASKS_PER_S, now),
+            pulling: false,
+        });
+        if called.is_some() {
+            // Where it was called is where it can be called again.
+            known.ip = ip;
+        }
+        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        if is_new {
+            tracing::info!(%peer, %address, called = called.is_some(), "connected");
+        }
+        self.greet(peer);
+    }
+
+    fn disconnected_from(&mut self, peer: &PeerId) {
+        if self.peers.remove(peer).is_some() {
+            tracing::info!(%peer, "disconnected");
+        }
+        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        let now = Instant::now();
+        for contact in self.contacts.iter_mut().filter(|contact| contact.found == Some(*peer)) {
+            contact.lost(now);
+        }
+    }
+
+    fn call_failed(&mut self, called: Endpoint, error: &DialError) {
+        let now = Instant::now();
+        match error {
+            // Its own address was given to it as a peer's.
+            DialError::LocalPeerId { .. } => self.contacts.retain(|contact| contact.endpoint != called),
+            DialError::WrongPeerId { obtained, .. } => {
+                tracing::warn!(%called, found = %obtained, "another peer answers there");
+            }
+            error => tracing::debug!(%called, %error, "a peer cannot be reached"),
+        }
+        for contact in self.contacts.iter_mut().filter(|contact| contact.endpoint == called) {
+            contact.lost(now);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for peer in self.blame.forgiven(now) {
+            self.swarm.behaviour_mut().shut_out.unblock_peer(peer);
+        }
+        self.call(now);
+        if now.duration_since(self.greeted) >= GREET_EVERY {
+            self.greeted = now;
+            let peers: Vec<_> = self.peers.keys().copied().collect();
+            peers.into_iter().for_each(|peer| self.greet(peer));
+        }
+    }
+
+    /// Calls the contacts that are not connected.
+    fn call(&mut self, now: Instant) {
+        for contact in &mut self.contacts {
+            let away =
+                contact.found.is_none_or(|peer| !self.peers.contains_key(&peer) && !self.blame.is_shut_out(&peer));
+            if !away || !contact.is_due(now) {
+                continue;
+            }
+            let place = contact.endpoint.place().to_multiaddr();
+            let call: DialOpts = match contact.endpoint.peer {
+                Some(peer) => DialOpts::peer_id(peer).addresses(vec![place]).condition(PeerCondition::Always).build(),
+                None => DialOpts::unknown_peer_id().address(place).build(),
+            };
+            let id = call.connection_id();
+            match self.swarm.dial(call) {
+                Ok(()) => {
+                    self.calls.insert(id, contact.endpoint);
+                }
+                Err(error) => {
+                    tracing::debug!(called = %contact.endpoint, %error, "a peer cannot be called");
+                    contact.lost(now);
+                }
+            }
+        }
+    }
+
+    /// Blames a peer, and shuts it out if that was one time too many.
+    fn blame(&mut self, peer: PeerId, what: &'static str) {
+        tracing::debug!(%peer, what, "a peer sent what it must have known to be bad");
+        if self.blame.strike(peer, Instant::now()) {
+            tracing::warn!(%peer, what, "a peer is shut out for a minute");
+            self.swarm.behaviour_mut().shut_out.block_peer(peer);
+        }
+    }
+
+    // Gossip.
+
+    fn publish(&mut self, batch: Vec<u8>) {
+        let topic = self.topics.records.clone();
+        match self.swarm.behaviour_mut().gossip.publish(topic, batch) {
+            Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
+            // Peers pull what they were not told.
+            Err(error) => tracing::debug!(%error, "a batch was not gossiped"),
+        }
+    }
+
+    fn gossip(&mut self, peer: PeerId, id: MessageId, message: &gossipsub::Message) {
+        let now = Instant::now();
+        let within = self.peers.get_mut(&peer).is_some_and(|known| known.gossip.take(message.data.len(), now));
+        if !within {
+            return self.report(&id, &peer, MessageAcceptance::Ignore);
+        }
+        if message.topic == self.topics.records.hash() {
+            match decode_batch(&message.data) {
+                Some(records) => self.hand_over(Told { peer, from: From::Gossip(id), records }),
+                None => {
+                    self.report(&id, &peer, MessageAcceptance::Reject);
+                    self.blame(peer, "bytes that are no batch of records");
+                }
+            }
+        } else {
+            self.report(&id, &peer, MessageAcceptance::Ignore);
+        }
+    }
+
+    fn report(&mut self, id: &MessageId, peer: &PeerId, verdict: MessageAcceptance) {
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, peer, verdict);
+    }
+
+    /// To the ledger, if it keeps up; else it is dropped, and pulled later.
+    fn hand_over(&mut self, told: Told) {
+        if let Err(error) = self.to_judge.try_send(told)
+            && let Told { peer, from: From::Gossip(id), .. } = error.into_inner()
+        {
+            self.report(&id, &peer, MessageAcceptance::Ignore);
+        }
+    }
+
+    fn conclude(&mut self, judged: Judged) {
+        let Judged { peer, from, worth } = judged;
+        if let From::Gossip(id) = &from {
+            let verdict = match worth {
+                Worth::New => MessageAcceptance::Accept,
+                Worth::Nothing => MessageAcceptance::Ignore,
+                Worth::Bad => MessageAcceptance::Reject,
+            };
+            self.report(id, &peer, verdict);
+        }
+        if worth == Worth::Bad {
+            self.blame(peer, "a record that is bad for everybody");
+        }
+    }
+
+    // Pull.
+
+    fn hello(&self) -> Hello {
+        let mut waiting = Summary::default();
+        self.ledger.aged(AGED).iter().for_each(|id| waiting.add(id));
+        let known = self.contacts.iter().filter(|contact| contact.found.is_some());
+        let name = |contact: &Contact| Endpoint { peer: contact.found, ..contact.endpoint }.to_string();
+        Hello {
+            consensus_port: self.engine_port.borrow().unwrap_or(0),
+            tip: self.ledger.read().tip().height,
+            waiting,
+            cosigned: Digest::ZERO,
+            introduced: known.map(name).take(INTRODUCED_MAX).collect(),
+        }
+    }
+
+    fn ask(&mut self, peer: PeerId, ask: Ask) {
+        self.swarm.behaviour_mut().pull.send_request(&peer, ask);
+    }
+
+    fn greet(&mut self, peer: PeerId) {
+        let hello = self.hello();
+        self.ask(peer, Ask::Hello(hello));
+    }
+
+    fn pull(&mut self, event: request_response::Event<Ask, Tell>) {
+        match event {
+            request_response::Event::Message { peer, message: Pull::Request { request, channel, .. }, .. } => {
+                let now = Instant::now();
+                if !self.peers.get_mut(&peer).is_some_and(|known| known.asks.take(1, now)) {
+                    // The question is dropped; who keeps on asking gets nothing.
+                    return;
+                }
+                let tell = match request {
+                    Ask::Hello(hello) => {
+                        self.greeted_by(peer, hello);
+                        Tell::Hello(self.hello())
+                    }
+                    Ask::Ids { after } => Tell::Ids(self.ids_after(after)),
+                    Ask::Records(ids) => Tell::Records(self.records(&ids)),
+                    Ask::Cosignatures => Tell::Cosignatures(Vec::new()),
+                };
+                // Whoever asked may be gone.
+                let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
+            }
+            request_response::Event::Message { peer, message: Pull::Response { response, .. }, .. } => match response {
+                Tell::Hello(hello) => self.greeted_by(peer, hello),
+                Tell::Ids(ids) => self.told_ids(peer, &ids),
+                Tell::Records(records) => {
+                    let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
+                    if records.len() > ASKED_RECORDS_MAX {
+                        return self.blame(peer, "more records than were asked for");
+                    }
+                    if !records.is_empty() {
+                        self.hand_over(Told { peer, from: From::Pull, records });
+                    }
+                }
+                Tell::Cosignatures(_) => {}
+            },
+            request_response::Event::OutboundFailure { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "a peer did not answer");
+                self.finish_pull(&peer);
+            }
+            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn finish_pull(&mut self, peer: &PeerId) {
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.pulling = false;
+        }
+    }
+
+    /// A peer said what it has and where it can be reached.
+    fn greeted_by(&mut self, peer: PeerId, hello: Hello) {
+        let Hello { consensus_port, waiting, introduced, .. } = hello;
+        let is_contact = self.contacts.iter().any(|contact| contact.found == Some(peer));
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        if let (true, Some(ip), 1..) = (is_contact, known.ip, consensus_port) {
+            self.engine_peers.add(Endpoint { socket: (ip, consensus_port).into(), peer: Some(peer) });
+        }
+        if waiting.count > 0 && !known.pulling {
+            let mut own = Summary::default();
+            self.ledger.aged(Duration::ZERO).iter().for_each(|id| own.add(id));
+            if own != waiting {
+                known.pulling = true;
+                self.ask(peer, Ask::Ids { after: None });
+            }
+        }
+        if is_contact && self.open {
+            self.meet(introduced);
+        }
+    }
+
+    /// Nodes that a contact named: a node that was told of one only should not depend on it.
+    fn meet(&mut self, introduced: Vec<String>) {
+        let me = *self.swarm.local_peer_id();
+        for text in introduced.into_iter().take(INTRODUCED_MAX) {
+            let Ok(endpoint) = text.parse::<Endpoint>() else { continue };
+            let Some(peer) = endpoint.peer else { continue };
+            let is_known = peer == me || self.contacts.iter().any(|contact| contact.found == Some(peer));
+            if !is_known && self.introduced < INTRODUCED_CALLED_MAX {
+                self.introduced += 1;
+                self.contacts.push(Contact::new(endpoint, Instant::now()));
+            }
+        }
+    }
+
+    fn ids_after(&self, after: Option<RecordId>) -> Vec<RecordId> {
+        let ids = self.ledger.aged(AGED);
+        ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)).take(IDS_MAX).collect()
+    }
+
+    fn records(&self, ids: &[RecordId]) -> Vec<Blob> {
+        let mut bytes = 0;
+        let waiting = ids.iter().take(ASKED_RECORDS_MAX).filter_map(|id| self.ledger.waiting(id));
+        let fitting = waiting.take_while(|record| {
+            bytes += 8 + record.len();
+            bytes <= TOLD_RECORDS_BYTES_MAX
+        });
+        fitting.map(Blob).collect()
+    }
+
+    fn told_ids(&mut self, peer: PeerId, ids: &[RecordId]) {
+        if ids.len() > IDS_MAX || !ids.is_sorted_by(|a, b| a < b) {
+            self.finish_pull(&peer);
+            return self.blame(peer, "a list of ids that is none");
+        }
+        let lacking = self.ledger.lacks(ids);
+        for some in lacking.chunks(ASKED_RECORDS_MAX) {
+            self.ask(peer, Ask::Records(some.to_vec()));
+        }
+        match ids.last() {
+            Some(last) if ids.len() == IDS_MAX => self.ask(peer, Ask::Ids { after: Some(*last) }),
+            _ => self.finish_pull(&peer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_order_and_bounds() {
+        let records: Vec<Vec<u8>> = (0..2000_usize).map(|n| vec![n as u8; 1 + n % 700]).collect();
+        let batches = in_batches(records.clone());
+        assert!(batches.len() > 2 && batches.iter().all(|batch| decode_batch(&encode_batch(batch.clone())).is_some()));
+        assert_eq!(batches.concat(), records);
+        let small = in_batches(vec![vec![1]; BATCH_RECORDS_MAX + 1]);
+        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [BATCH_RECORDS_MAX, 1]);
+        assert!(in_batches(Vec::new()).is_empty());
+    }
+}
