@@ -467,18 +467,17 @@ pub fn new_record(issuer: &Issuer) -> Signed {
     issuer.grant(&sub, "read", "file:x")
 }
 
-/// Runs `writ-node` to its end, which must be good.
-fn run(arguments: &[&str]) {
+/// Runs `writ-node` to its end, which must be good; gives what it printed.
+fn run(arguments: &[&str]) -> String {
     let output = command(&programs::writ_node(), arguments).output().expect("`writ-node` starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "`writ-node {}`: {said}", arguments.join(" "));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Where the others reach the node that lives in `home`.
 fn peer(home: &Path) -> String {
-    let text = std::fs::read_to_string(home.join("writ.toml")).expect("a home has its configuration");
-    let address = text.split('"').find(|part| part.starts_with("/ip4/127.0.0.1/tcp/"));
-    address.unwrap_or_else(|| panic!("no address of the network in {text}")).to_owned()
+    run(&["id", "--home", &text(home)])
 }
 
 /// Moves a node from the loopback that all share into a network in which each node has an address of its own.

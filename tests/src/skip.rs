@@ -50,10 +50,15 @@ pub fn file(path: &str) -> Result<(), Missing> {
 
 /// Runs a command of the system that may not be possible here.
 pub fn run(program: &str, arguments: &[&str]) -> Result<(), Missing> {
+    said(program, arguments).map(|_| ())
+}
+
+/// The same; gives what it printed.
+pub fn said(program: &str, arguments: &[&str]) -> Result<String, Missing> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     let output = output.map_err(|error| Missing(format!("`{program}` does not start: {error}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Missing(format!("`{program} {}` fails: {}", arguments.join(" "), said.trim())))

@@ -17,6 +17,8 @@ use crate::world::text;
 pub struct Volume {
     /// The file that an ext4 file system is in.
     image: Option<PathBuf>,
+    /// The device that leads to that file, while it is mounted.
+    device: Option<String>,
     mount: PathBuf,
     mounted: bool,
 }
@@ -27,7 +29,7 @@ impl Volume {
         skip::root()?;
         make(mount);
         skip::run("mount", &["-t", "tmpfs", "-o", &format!("size={mib}m"), "writ-tests", &text(mount)])?;
-        Ok(Self { image: None, mount: mount.to_owned(), mounted: true })
+        Ok(Self { image: None, device: None, mount: mount.to_owned(), mounted: true })
     }
 
     /// A disk of so many MiB in the file `image`, at `mount`.
@@ -39,7 +41,7 @@ impl Volume {
         make(mount);
         skip::run("truncate", &["-s", &format!("{mib}M"), &text(image)])?;
         skip::run("mkfs.ext4", &["-q", "-F", &text(image)])?;
-        let mut volume = Self { image: Some(image.to_owned()), mount: mount.to_owned(), mounted: false };
+        let mut volume = Self { image: Some(image.to_owned()), device: None, mount: mount.to_owned(), mounted: false };
         volume.mount()?;
         Ok(volume)
     }
@@ -75,14 +77,26 @@ impl Volume {
 
     fn mount(&mut self) -> Result<(), Missing> {
         let image = self.image.as_ref().expect("only a disk in a file is mounted again");
-        skip::run("mount", &["-o", "loop", &text(image), &text(&self.mount)])?;
-        self.mounted = true;
-        Ok(())
+        // A device of its own for each mount. Somebody else may still hold the one before: a program that runs in a network
+        // of its own has a copy of all mounts. On that device the power stays cut.
+        let device = skip::said("losetup", &["--find", "--show", &text(image)])?;
+        let mounted = skip::run("mount", &[&device, &text(&self.mount)]);
+        self.device = Some(device);
+        self.mounted = mounted.is_ok();
+        mounted
     }
 
     fn unmount(&mut self) {
         wait::until("the disk to be let go", || skip::run("umount", &[&text(&self.mount)]).ok());
         self.mounted = false;
+        self.release();
+    }
+
+    /// The device goes once nobody uses it.
+    fn release(&mut self) {
+        if let Some(device) = self.device.take() {
+            let _ = skip::run("losetup", &["--detach", &device]);
+        }
     }
 }
 
@@ -92,6 +106,7 @@ impl Drop for Volume {
             // Lazily: a process that still has files here must not leave the mount behind.
             let _ = skip::run("umount", &["-l", &text(&self.mount)]);
         }
+        self.release();
     }
 }
 
