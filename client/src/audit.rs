@@ -6,7 +6,8 @@
 //! From a file: what comes next is read and checked [`ahead`], on all cores, while blocks are executed in order.
 //!
 //! From the nodes: the blocks come from whichever node has them, and each is verified with its certificate.
-//! Then every node's own word for where it stands is compared with the chain that was verified.
+//! Then every node's own word for where it stands is compared with the chain that was verified, and where one
+//! went another way, the first height at which it did is looked for.
 
 mod ahead;
 
@@ -17,6 +18,7 @@ use std::thread;
 
 use writ_proto::audit::{Auditor, BlockReport, Finding, Part, Report, verify_record};
 use writ_proto::block::Block;
+use writ_proto::checkpoint::{Checkpoint, Cosigners};
 use writ_proto::codec::Blob;
 use writ_proto::export::Frame;
 use writ_proto::genesis::Genesis;
@@ -27,6 +29,8 @@ use writ_proto::state::State;
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::standing::{leaf_of, parting};
+use crate::verify::{ProofFault, View};
 
 /// Blocks asked for at once.
 const BLOCKS_AT_ONCE: u64 = 500;
@@ -61,6 +65,24 @@ pub enum AuditError {
         /// The commit leaf that was verified.
         expected: Digest,
     },
+    /// A node shows a checkpoint that is not final, or not of the chain that was verified.
+    #[error("{node} shows a checkpoint that does not fit the chain: {fault}")]
+    Checkpoint {
+        /// Which node.
+        node: String,
+        /// What is wrong with it.
+        fault: ProofFault,
+    },
+    /// A node is of another chain.
+    #[error("{node} is of chain {found}, verified was {expected}")]
+    OtherChain {
+        /// Which node.
+        node: String,
+        /// The chain that the node is of.
+        found: Digest,
+        /// The chain that was verified.
+        expected: Digest,
+    },
     /// The file cannot be read.
     #[error("cannot read `{path}`", path = .path.display())]
     Io {
@@ -87,6 +109,8 @@ pub struct Agreeing {
     pub node: String,
     /// The height that it has reached; `None`: it did not answer.
     pub height: Option<u64>,
+    /// The size of its final checkpoint, which the validators signed and which is of this chain; `None`: it has none.
+    pub checkpoint: Option<u64>,
 }
 
 /// Verifies an export. With `chain`, its genesis must be of that chain. `on_block` also hears how many bytes
@@ -105,7 +129,8 @@ pub fn audit_file(
 }
 
 /// Verifies the chain that the nodes have, starting from `genesis`, up to the height that the first of them
-/// says it has or any other has beyond that. Gives the report and each node's agreement.
+/// says it has or any other has beyond that. Gives the report and each node's agreement, in what it says of itself
+/// and in the checkpoint that it shows.
 pub fn audit_nodes(
     client: &Client,
     genesis: Genesis,
@@ -113,23 +138,33 @@ pub fn audit_nodes(
 ) -> Result<(Report, Vec<Agreeing>), AuditError> {
     let mut auditor = begin(genesis, None)?;
     let mut leaves = vec![*auditor.state().chain()];
-    let nodes: Vec<Client> = client.apart().collect::<Result<_, _>>()?;
+    let mut cosigners = Vec::from([(0, Cosigners::of(&auditor.state().genesis().chain, auditor.state().validators()))]);
+    let nodes: Vec<Client> = client.apart().collect();
     let mut unreachable = None;
     for node in &nodes {
         // What one node does not have, the next may.
-        let walked = walk(node, &mut auditor, |_, block| {
+        let walked = walk(node, &mut auditor, |state, _, block| {
             leaves.push(block.commit_leaf);
+            let now = Cosigners::of(&state.genesis().chain, state.validators());
+            if cosigners.last().is_some_and(|(_, before)| *before != now) {
+                cosigners.push((state.log().size(), now));
+            }
             on_block(block);
             Ok::<_, AuditError>(())
         });
         match walked {
             Err(AuditError::Client(error)) if error.is_passing() => unreachable = Some(error),
+            // What does not follow on the chain that was verified may be good on another one: that is worse.
             Err(AuditError::Finding(finding)) => {
-                return Err(AuditError::Served { node: node.nodes()[0].clone(), finding });
+                return Err(match place_of(node, &leaves) {
+                    Err(error @ (AuditError::Fork { .. } | AuditError::OtherChain { .. })) => error,
+                    _ => AuditError::Served { node: node.nodes()[0].clone(), finding },
+                });
             }
             other => other?,
         }
     }
+    let end = View { size: auditor.state().log().size(), root: auditor.state().log().root() };
     let mut agreeing = Vec::new();
     for node in &nodes {
         let name = node.nodes()[0].clone();
@@ -140,7 +175,11 @@ pub fn audit_nodes(
             }
             other => Some(other?),
         };
-        agreeing.push(Agreeing { node: name, height });
+        let checkpoint = match height.map(|_| checkpoint_of(node, &end, &cosigners)).transpose() {
+            Err(AuditError::Client(error)) if error.is_passing() => None,
+            other => other?.flatten(),
+        };
+        agreeing.push(Agreeing { node: name, height, checkpoint });
     }
     match unreachable {
         Some(error) if agreeing.iter().all(|agreeing| agreeing.height.is_none()) => Err(error.into()),
@@ -153,7 +192,7 @@ pub fn audit_nodes(
 pub(crate) fn walk<E: From<AuditError>>(
     node: &Client,
     auditor: &mut Auditor,
-    mut on_block: impl FnMut(&Frame, &BlockReport) -> Result<(), E>,
+    mut on_block: impl FnMut(&State, &Frame, &BlockReport) -> Result<(), E>,
 ) -> Result<(), E> {
     let tip = node.status().map_err(AuditError::from)?.height;
     while auditor.state().tip().height < tip {
@@ -166,7 +205,7 @@ pub(crate) fn walk<E: From<AuditError>>(
         }
         for frame in frames {
             let block = next_block(auditor, &frame).map_err(AuditError::from)?;
-            on_block(&frame, &block)?;
+            on_block(auditor.state(), &frame, &block)?;
         }
     }
     Ok(())
@@ -174,19 +213,50 @@ pub(crate) fn walk<E: From<AuditError>>(
 
 /// The height that a node says it has reached, if what it says of it is what was verified.
 fn place_of(node: &Client, leaves: &[Digest]) -> Result<u64, AuditError> {
+    let name = || node.nodes()[0].clone();
     let status = node.status()?;
+    let chain = leaves[0];
+    if status.chain != chain {
+        return Err(AuditError::OtherChain { node: name(), found: status.chain, expected: chain });
+    }
     let verified = leaves.len() as u64 - 1;
     // A node that went on meanwhile is asked about the last height that was verified.
     let (height, found) = match status.height <= verified {
         true => (status.height, status.commit_leaf),
-        false => (verified, if verified == 0 { status.chain } else { node.header(verified)?.commit_leaf }),
+        false => (verified, leaf_of(node, verified, chain)?),
     };
-    let expected = usize::try_from(height).ok().and_then(|at| leaves.get(at)).copied();
-    let expected = expected.expect("a height that was verified has a leaf");
-    if found != expected {
-        return Err(AuditError::Fork { node: node.nodes()[0].clone(), height, found, expected });
+    let expected = |height: u64| {
+        let leaf = usize::try_from(height).ok().and_then(|at| leaves.get(at)).copied();
+        leaf.expect("a height that was verified has a leaf")
+    };
+    if found != expected(height) {
+        let last = (height, [found, expected(height)]);
+        let leaves = |height| Ok::<_, ClientError>([leaf_of(node, height, chain)?, expected(height)]);
+        // A node that does not tell is held by what it told.
+        let (height, [found, expected]) = parting(last, leaves).unwrap_or(last);
+        return Err(AuditError::Fork { node: name(), height, found, expected });
     }
     Ok(status.height)
+}
+
+/// The size of the final checkpoint that a node shows, if the validators that the verified log names for it signed it
+/// and its log is a part of that one, or goes on from it.
+fn checkpoint_of(node: &Client, end: &View, cosigners: &[(u64, Cosigners)]) -> Result<Option<u64>, AuditError> {
+    let Some(note) = node.checkpoint()? else { return Ok(None) };
+    let name = || node.nodes()[0].clone();
+    let bad = |fault| AuditError::Checkpoint { node: name(), fault };
+    let size = Checkpoint::claimed_by(&note).map_err(|error| bad(error.into()))?.size;
+    let set = cosigners.iter().rev().find(|(from, _)| *from <= size).expect("the first set is of every size");
+    let cosigned = set.1.verify(&note).map_err(|error| bad(error.into()))?;
+    let shown = View { size, root: cosigned.checkpoint().root };
+    if shown == *end || end.size == 0 {
+        return Ok(Some(size));
+    }
+    let (earlier, later) = if size <= end.size { (shown, *end) } else { (*end, shown) };
+    match node.check_growth(earlier, later) {
+        Err(ClientError::Proof { source: ProofFault::Proof(fault), .. }) => Err(bad(ProofFault::OtherLog(fault))),
+        other => Ok(other.map(|()| Some(size))?),
+    }
 }
 
 /// An auditor before block 1.

@@ -2,14 +2,14 @@
 
 use std::thread;
 
-use writ_proto::api::AuthorityAnswer;
-use writ_proto::genesis::Genesis;
+use writ_proto::genesis::{Genesis, Parameters};
 use writ_proto::hash::Digest;
 use writ_proto::key::{PublicKey, SecretKey};
 use writ_proto::record::{AuthorityName, Body, Class, Nonce, Signed, Statement};
 use writ_proto::refusal::Refusal;
 use writ_proto::time::LedgerTime;
 
+use crate::circle::{Circle, Needs};
 use crate::client::Client;
 use crate::error::ClientError;
 
@@ -60,13 +60,38 @@ pub enum AuthorError {
         /// The authority.
         name: AuthorityName,
     },
-    /// One signature is not enough.
-    #[error("authority `{name}` needs {threshold} signatures, one key makes one")]
+    /// The signatures are not enough.
+    #[error("authority `{name}` needs {threshold} signatures, {found} of its keys sign")]
     Threshold {
         /// The authority.
         name: AuthorityName,
         /// How many it needs.
         threshold: u8,
+        /// How many there are.
+        found: usize,
+    },
+    /// Enough signatures of too few root authorities.
+    #[error("{needed} root authorities must sign this, each with as many keys as it needs; {found} do")]
+    RootQuorum {
+        /// How many must.
+        needed: usize,
+        /// How many do.
+        found: usize,
+    },
+    /// No authority was named, and no key says which.
+    #[error("no authority is named")]
+    Unnamed,
+    /// Only a root authority may say this.
+    #[error("`{name}` is no root authority, and only root authorities may say this")]
+    NoRoot {
+        /// The authority that was named.
+        name: AuthorityName,
+    },
+    /// Only root authorities may sign this.
+    #[error("the key {key} belongs to no root authority, and only they may sign this")]
+    NoRootKey {
+        /// The key.
+        key: PublicKey,
     },
     /// The nodes are of another chain than the one that was named.
     #[error("the nodes are of chain {found}, expected {expected}")]
@@ -96,18 +121,18 @@ impl Author {
         authority: Option<&AuthorityName>,
         chain: Option<&Digest>,
     ) -> Result<Self, AuthorError> {
-        let genesis = client.genesis()?;
-        check_genesis(&genesis, chain)?;
-        let authority = choose(&client.authorities()?, &key.public(), authority)?;
-        Ok(Self::new(&genesis, authority, key))
+        let circle = Circle::ask(client, chain)?;
+        let own = [key.public()];
+        let authority = circle.speaker(Needs::Authority, &own, authority)?;
+        circle.tally(Needs::Authority, &authority, &own)?.check()?;
+        let submit_within_ms = submit_within_ms_max(circle.parameters()).min(SUBMIT_WITHIN_MS);
+        Ok(Self { submit_within_ms, ..Self::new(circle.genesis(), authority, key) })
     }
 
     /// `key` as a key of `authority` on the chain of `genesis`, without asking anybody.
     pub fn new(genesis: &Genesis, authority: AuthorityName, key: SecretKey) -> Self {
-        let parameters = &genesis.parameters;
-        // The node's clock may be behind ours by the bound that the chain allows.
-        let allowed = parameters.submit_ahead_ms_max.saturating_sub(parameters.clock_bound_ms).max(1);
-        Self { chain: genesis.chain_id(), authority, key, submit_within_ms: allowed.min(SUBMIT_WITHIN_MS) }
+        let submit_within_ms = submit_within_ms_max(&genesis.parameters).min(SUBMIT_WITHIN_MS);
+        Self { chain: genesis.chain_id(), authority, key, submit_within_ms }
     }
 
     /// The chain.
@@ -155,6 +180,11 @@ impl Author {
     }
 }
 
+/// How far ahead a `submit_by` may lie: the node's clock may be behind ours by the bound that the chain allows.
+pub fn submit_within_ms_max(parameters: &Parameters) -> u64 {
+    parameters.submit_ahead_ms_max.saturating_sub(parameters.clock_bound_ms).max(1)
+}
+
 /// Whether a genesis starts a chain, and the one expected.
 pub fn check_genesis(genesis: &Genesis, chain: Option<&Digest>) -> Result<(), AuthorError> {
     genesis.check().map_err(AuthorError::Genesis)?;
@@ -163,39 +193,6 @@ pub fn check_genesis(genesis: &Genesis, chain: Option<&Digest>) -> Result<(), Au
         Some(expected) if *expected != found => Err(AuthorError::OtherChain { found, expected: *expected }),
         _ => Ok(()),
     }
-}
-
-fn choose(
-    known: &[AuthorityAnswer],
-    key: &PublicKey,
-    named: Option<&AuthorityName>,
-) -> Result<AuthorityName, AuthorError> {
-    let authority = match named {
-        Some(name) => {
-            let found = known.iter().find(|authority| authority.name == *name);
-            let found = found.ok_or_else(|| AuthorError::UnknownAuthority { name: name.clone() })?;
-            if !found.keys.contains(key) {
-                return Err(AuthorError::OtherKey { key: *key, name: name.clone() });
-            }
-            found
-        }
-        None => {
-            let mut holders = known.iter().filter(|authority| authority.keys.contains(key));
-            match (holders.next(), holders.next()) {
-                (None, _) => return Err(AuthorError::NoAuthority { key: *key }),
-                (Some(only), None) => only,
-                (Some(first), Some(second)) => {
-                    let rest = holders.map(|authority| authority.name.clone());
-                    let names = [first.name.clone(), second.name.clone()].into_iter().chain(rest).collect();
-                    return Err(AuthorError::SeveralAuthorities { key: *key, names });
-                }
-            }
-        }
-    };
-    if authority.threshold > 1 {
-        return Err(AuthorError::Threshold { name: authority.name.clone(), threshold: authority.threshold });
-    }
-    Ok(authority.name.clone())
 }
 
 /// The machine gave no randomness.
@@ -214,53 +211,4 @@ pub fn random_nonce() -> Result<Nonce, NoRandomness> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|error| NoRandomness { reason: error.to_string() })?;
     Ok(Nonce(nonce))
-}
-
-#[cfg(test)]
-mod tests {
-    use writ_proto::scope::Scope;
-
-    use super::*;
-
-    fn key(n: u8) -> PublicKey {
-        SecretKey::from_seed(&[n; 32]).public()
-    }
-
-    fn authority(name: &str, keys: &[u8], threshold: u8) -> AuthorityAnswer {
-        AuthorityAnswer {
-            name: name.parse().unwrap(),
-            parent: None,
-            keys: keys.iter().copied().map(key).collect(),
-            threshold,
-            scope: Scope::everything(),
-        }
-    }
-
-    #[test]
-    fn a_key_speaks_for_the_one_authority_that_has_it() {
-        let known =
-            [authority("a", &[1], 1), authority("b", &[2, 3], 1), authority("c", &[3], 1), authority("d", &[4, 5], 2)];
-        let choose = |n: u8, named: Option<&str>| {
-            choose(&known, &key(n), named.map(|name| name.parse().unwrap()).as_ref())
-                .map(|name| name.to_string())
-                .map_err(|error| error.to_string())
-        };
-        for (n, named, want) in [
-            (1, None, Ok("a")),
-            (2, None, Ok("b")),
-            (3, None, Err("several authorities: `b`, `c`")),
-            (3, Some("c"), Ok("c")),
-            (1, Some("a"), Ok("a")),
-            (1, Some("b"), Err("does not belong to authority `b`")),
-            (1, Some("z"), Err("no authority `z`")),
-            (4, None, Err("needs 2 signatures")),
-            (9, None, Err("belongs to no authority")),
-        ] {
-            match (choose(n, named), want) {
-                (Ok(found), Ok(want)) => assert_eq!(found, want),
-                (Err(found), Err(want)) => assert!(found.contains(want), "{found}"),
-                (found, want) => panic!("{n} {named:?}: {found:?}, expected {want:?}"),
-            }
-        }
-    }
 }

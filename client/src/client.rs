@@ -6,15 +6,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use writ_proto::api::{
     AuthorityAnswer, Batch, BatchAnswer, BatchResult, BriefAnswer, BriefResult, CheckAnswer, ConsistencyAnswer,
-    EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, Receipt, Status, to_base64,
+    EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, Receipt, RecordStatus, Status, ValidatorAnswer,
+    to_base64,
 };
+use writ_proto::checkpoint::Cosigners;
 use writ_proto::export::Frame;
-use writ_proto::genesis::Genesis;
+use writ_proto::genesis::{Genesis, Parameters};
 use writ_proto::record::{Effect, RecordId, Signed};
 use writ_proto::time::LedgerTime;
 
 use crate::error::ClientError;
-use crate::transport::{Call, Transport, with_query};
+use crate::token::Tokens;
+use crate::transport::{ANSWER, Call, Transport, with_query};
 use crate::verify::{self, ProofFault, View};
 
 /// Records that one batch holds at most.
@@ -31,6 +34,23 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
+    trusted: Option<Cosigners>,
+}
+
+/// How nodes are asked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which node gets which bearer token.
+    pub tokens: Tokens,
+    /// How long an answer may take before the next node is asked; waiting that the question asks for not counted.
+    pub answer_within: Duration,
+}
+
+impl Default for Options {
+    /// Without tokens, and twenty seconds.
+    fn default() -> Self {
+        Self { tokens: Tokens::default(), answer_within: ANSWER }
+    }
 }
 
 /// How long an answer to a submission waits.
@@ -99,6 +119,38 @@ pub struct Entries<'a> {
     next: Next,
 }
 
+/// Who votes on the next block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidatorsAnswer {
+    /// The next height.
+    pub height: u64,
+    /// Its validators.
+    pub validators: Vec<ValidatorAnswer>,
+}
+
+/// What the chain lets its bounds be from the next block on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParametersAnswer {
+    /// The next height.
+    pub height: u64,
+    /// The protocol version at that height.
+    pub protocol: u32,
+    /// The bounds at that height.
+    pub parameters: Parameters,
+    /// The protocol version that is to come, if one was activated.
+    #[serde(default)]
+    pub activation: Option<ActivationAnswer>,
+}
+
+/// A protocol version that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationAnswer {
+    /// The version.
+    pub protocol: u32,
+    /// The first height under it.
+    pub height: u64,
+}
+
 #[derive(Debug)]
 enum Next {
     First,
@@ -112,7 +164,22 @@ impl Client {
     /// # Errors
     /// If there is none, or one is no address.
     pub fn new(nodes: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ClientError> {
-        Ok(Self { transport: Transport::new(nodes)? })
+        Self::with(nodes, &Options::default())
+    }
+
+    /// The same, asked as `options` say.
+    ///
+    /// # Errors
+    /// If there is no node, or one is no address.
+    pub fn with(nodes: impl IntoIterator<Item = impl AsRef<str>>, options: &Options) -> Result<Self, ClientError> {
+        Ok(Self { transport: Transport::new(nodes, &options.tokens, options.answer_within)?, trusted: None })
+    }
+
+    /// The same, which also verifies every checkpoint that it is given in a receipt: a quorum of these must have
+    /// signed it. They come from a genesis ([`Cosigners::of`]) or a policy ([`Cosigners::from_policy`]) that is trusted.
+    #[must_use]
+    pub fn trusting(self, cosigners: Cosigners) -> Self {
+        Self { trusted: Some(cosigners), ..self }
     }
 
     /// The addresses of the nodes.
@@ -121,8 +188,8 @@ impl Client {
     }
 
     /// A client of each node alone, to compare them.
-    pub fn apart(&self) -> impl Iterator<Item = Result<Self, ClientError>> {
-        self.nodes().iter().map(|node| Self::new([node]))
+    pub fn apart(&self) -> impl Iterator<Item = Self> {
+        self.transport.apart().map(|transport| Self { transport, trusted: self.trusted.clone() })
     }
 
     /// How a node stands.
@@ -140,6 +207,26 @@ impl Client {
         self.get("/v1/genesis".into(), "genesis")
     }
 
+    /// The final checkpoint as the node has it, a signed note; `None` before there is one. Verify it with
+    /// [`Cosigners::verify`]; how it fits what is known, with [`Client::check_growth`].
+    pub fn checkpoint(&self) -> Result<Option<String>, ClientError> {
+        match self.text("/checkpoint", "checkpoint") {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whom the node says to believe about checkpoints: as good as the node.
+    pub fn policy(&self) -> Result<String, ClientError> {
+        self.text("/policy", "policy")
+    }
+
+    fn text(&self, path: &str, what: &'static str) -> Result<String, ClientError> {
+        let answer = self.transport.call(&Call { accept: "text/plain", ..Call::get(path) })?;
+        text_of(&answer.node, answer.body, what)
+    }
+
     /// Who may speak of what.
     pub fn authorities(&self) -> Result<Vec<AuthorityAnswer>, ClientError> {
         #[derive(Deserialize)]
@@ -147,6 +234,20 @@ impl Client {
             authorities: Vec<AuthorityAnswer>,
         }
         Ok(self.get::<Listed>("/v1/authorities".into(), "list of authorities")?.authorities)
+    }
+
+    /// The validators of the next height.
+    pub fn validators(&self) -> Result<ValidatorsAnswer, ClientError> {
+        self.get("/v1/validators".into(), "list of validators")
+    }
+
+    /// The chain's parameters as they are now; `None` if the node cannot tell.
+    pub fn parameters(&self) -> Result<Option<ParametersAnswer>, ClientError> {
+        match self.get("/v1/parameters".into(), "parameters") {
+            Ok(told) => Ok(Some(told)),
+            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Answers a question.
@@ -176,18 +277,30 @@ impl Client {
     pub fn record_json(&self, id: RecordId) -> Result<(Receipt, String), ClientError> {
         let answer = self.transport.call(&Call::get(format!("/v1/records/{id}")))?;
         let receipt: Receipt = read_json(&answer.node, &answer.body, "record")?;
-        verify::check_record(id, &receipt).map_err(|fault| proof(&answer.node, fault))?;
+        let found = verify::check_record(id, &receipt).map_err(|fault| proof(&answer.node, fault))?;
+        if let Some((record, _)) = found {
+            self.check_trusted(&answer.node, &record, &receipt)?;
+        }
         Ok((receipt, text_of(&answer.node, answer.body, "record")?))
     }
 
     /// Appends one record. The proof in the receipt is checked.
+    ///
+    /// A node that has not got it into a block in time may be cut off from the others: then the next node gets the
+    /// same bytes, which the log takes once.
     pub fn submit(&self, record: &Signed, wait: Wait) -> Result<Receipt, ClientError> {
         let path = with_query("/v1/records", wait.query());
         let call = Call { wait: wait.patience(), ..Call::post(path, record.bytes(), "application/octet-stream") };
-        let answer = self.transport.call(&call)?;
+        let answer = self.transport.call_until(&call, |answer| {
+            let receipt: Receipt = read_json(&answer.node, &answer.body, "receipt")?;
+            Ok(wait != Wait::Committed || receipt.status != RecordStatus::Pending)
+        })?;
         let receipt: Receipt = read_json(&answer.node, &answer.body, "receipt")?;
         match verify::check_receipt(record, &receipt) {
-            Ok(_) => Ok(receipt),
+            Ok(_) => {
+                self.check_trusted(&answer.node, record, &receipt)?;
+                Ok(receipt)
+            }
             // A duplicate was perhaps signed another time, with another `submit_by`.
             Err(ProofFault::Proof(_)) if receipt.duplicate => {
                 let stored = self.record(record.id())?;
@@ -278,6 +391,12 @@ impl Client {
         let answer = self.transport.call(&Call::get(with_query("/v1/proofs/consistency", pairs)))?;
         let read: ConsistencyAnswer = read_json(&answer.node, &answer.body, "consistency proof")?;
         verify::check_consistency(earlier, later, &read).map_err(|fault| proof(&answer.node, fault))
+    }
+
+    fn check_trusted(&self, node: &str, record: &Signed, receipt: &Receipt) -> Result<(), ClientError> {
+        let Some(cosigners) = &self.trusted else { return Ok(()) };
+        let checked = verify::check_receipt_checkpoint(record, receipt, cosigners);
+        checked.map(drop).map_err(|fault| proof(node, fault))
     }
 
     fn get<T: DeserializeOwned>(&self, path: String, what: &'static str) -> Result<T, ClientError> {

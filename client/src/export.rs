@@ -36,7 +36,7 @@ pub fn export(
     let header = writer.header(&genesis);
     let mut auditor = begin(genesis, None).map_err(AuditError::from)?;
     out.write_all(&header).map_err(ExportFailure::Write)?;
-    walk(client, &mut auditor, |frame, block| {
+    walk(client, &mut auditor, |_, frame, block| {
         on_block(block);
         out.write_all(&writer.frame(frame)).map_err(ExportFailure::Write)
     })?;

@@ -17,10 +17,14 @@
 //! | [`clock`] | the one place that reads time |
 //! | [`when`] | times as people write them: `tomorrow`, `+8h` |
 //! | [`keys`] | issuer keys on disk |
+//! | [`token`] | bearer tokens, each for its own node |
 //! | [`client`] | the nodes of one chain, asked as if they were one |
+//! | [`standing`] | the same nodes, asked one by one and compared |
 //! | [`changes`] | what was, what changed, what would change |
 //! | [`search`] | complete answers about many names: who can, what can, what ends |
 //! | [`verify`] | proofs of what a node answers, checked here |
+//! | [`circle`] | who must sign what, as the nodes tell it |
+//! | [`draft`] | a record that goes from hand to hand until enough have signed it |
 //! | [`author`] | a key, its authority and its chain: makes signed records |
 //! | [`append`] | many records into the log, with patience |
 //! | [`import`] | a file of access rows: idempotent, resumable, in file order |
@@ -34,13 +38,17 @@ pub mod append;
 pub mod audit;
 pub mod author;
 pub mod changes;
+pub mod circle;
 pub mod client;
 pub mod clock;
+pub mod draft;
 pub mod error;
 pub mod export;
 pub mod import;
 pub mod keys;
 pub mod search;
+pub mod standing;
+pub mod token;
 mod transport;
 pub mod verify;
 pub mod when;

@@ -3,6 +3,13 @@
 //! Every call of the interface may be repeated: what is asked has no effect, and what is submitted is known
 //! by its id. So a node that does not answer, or not now, costs no more than the call to the next. The
 //! node that answered last is asked first.
+//!
+//! | what happens | |
+//! |---|---|
+//! | no connection, no whole answer in time, 5xx | the next node is asked |
+//! | 409 `not_yet`, 429 `overloaded` | the next node is asked: it may be further, or have less to do |
+//! | any other 4xx | the answer: it is about what was asked, and every node would say it |
+//! | 3xx | not followed: nobody but the nodes that were named is asked, or gets to see a token |
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +18,13 @@ use std::time::Duration;
 use writ_proto::api::Problem;
 
 use crate::error::{Attempt, ClientError};
+use crate::token::{Token, Tokens};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// How long an answer may take, waiting that was asked for not counted.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How long an answer may take, waiting that was asked for not counted, unless the caller says otherwise.
+pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 
 /// Bytes of the largest answer that is read: a page of blocks is the largest, and a node sends 8 MiB of them.
 const ANSWER_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -43,7 +51,10 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Transport {
     nodes: Vec<String>,
+    /// The token of each node.
+    tokens: Vec<Option<Token>>,
     agent: ureq::Agent,
+    answer_within: Duration,
     first: AtomicUsize,
 }
 
@@ -61,11 +72,16 @@ impl<'a> Call<'a> {
 
 impl Transport {
     /// The way to `nodes`, of which there must be at least one.
-    pub(crate) fn new(nodes: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        nodes: impl IntoIterator<Item = impl AsRef<str>>,
+        tokens: &Tokens,
+        answer_within: Duration,
+    ) -> Result<Self, ClientError> {
         let nodes = nodes.into_iter().map(|node| base_url(node.as_ref())).collect::<Result<Vec<_>, _>>()?;
         if nodes.is_empty() {
             return Err(ClientError::NoNode);
         }
+        let tokens = nodes.iter().map(|node| tokens.of(node).cloned()).collect();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -74,7 +90,18 @@ impl Transport {
             .proxy(None)
             .user_agent(concat!("writ/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { nodes, agent: config.into(), first: AtomicUsize::new(0) })
+        Ok(Self { nodes, tokens, agent: config.into(), answer_within, first: AtomicUsize::new(0) })
+    }
+
+    /// The way to each node alone.
+    pub(crate) fn apart(&self) -> impl Iterator<Item = Self> {
+        self.nodes.iter().zip(&self.tokens).map(|(node, token)| Self {
+            nodes: vec![node.clone()],
+            tokens: vec![token.clone()],
+            agent: self.agent.clone(),
+            answer_within: self.answer_within,
+            first: AtomicUsize::new(0),
+        })
     }
 
     /// The nodes, as they are called.
@@ -84,20 +111,34 @@ impl Transport {
 
     /// Asks one node after the other, until one answers.
     pub(crate) fn call(&self, call: &Call<'_>) -> Result<Answer, ClientError> {
+        self.call_until(call, |_| Ok(true))
+    }
+
+    /// Asks one node after the other, until one gives an answer that is good enough; if none does, the first answer
+    /// of all has to do.
+    pub(crate) fn call_until(
+        &self,
+        call: &Call<'_>,
+        mut is_enough: impl FnMut(&Answer) -> Result<bool, ClientError>,
+    ) -> Result<Answer, ClientError> {
         let first = self.first.load(Ordering::Relaxed);
         let mut attempts = Vec::new();
-        let mut refusal = None;
+        let (mut fallback, mut refusal) = (None, None);
         for step in 0..self.nodes.len() {
             let at = (first + step) % self.nodes.len();
             match self.call_node(at, call, true) {
                 Ok(Ok(body)) => {
-                    self.first.store(at, Ordering::Relaxed);
-                    return Ok(Answer { node: self.nodes[at].clone(), body });
+                    let answer = Answer { node: self.nodes[at].clone(), body };
+                    if is_enough(&answer)? {
+                        self.first.store(at, Ordering::Relaxed);
+                        return Ok(answer);
+                    }
+                    fallback.get_or_insert(answer);
                 }
                 Ok(Err(error)) => {
                     // A node that is behind or busy may have a neighbour that is not.
                     let elsewhere = error.is_passing() || error.code() == Some("not_yet");
-                    if !elsewhere {
+                    if !elsewhere && fallback.is_none() {
                         self.first.store(at, Ordering::Relaxed);
                         return Err(error);
                     }
@@ -106,25 +147,27 @@ impl Transport {
                 Err(reason) => attempts.push(Attempt { node: self.nodes[at].clone(), reason }),
             }
         }
-        Err(refusal.unwrap_or(ClientError::Unreachable { attempts }))
+        fallback.ok_or_else(|| refusal.unwrap_or(ClientError::Unreachable { attempts }))
     }
 
     /// Asks one node. The outer error: it could not be reached; the inner one: it said no.
     fn call_node(&self, at: usize, call: &Call<'_>, may_repeat: bool) -> Result<Result<Vec<u8>, ClientError>, String> {
         let node = &self.nodes[at];
         let url = format!("{node}{}", call.path);
-        let patience = Some(ANSWER + call.wait);
+        let patience = Some(self.answer_within + call.wait);
+        let bearer = self.tokens[at].as_ref().map(Token::header);
+        let bearer = bearer.iter().map(|bearer| ("authorization", bearer.as_str()));
+        let headers = [("accept", call.accept)].into_iter().chain(bearer);
         let sent = match call.body {
-            None => self.agent.get(&url).config().timeout_global(patience).build().header("accept", call.accept).call(),
-            Some((body, media)) => self
-                .agent
-                .post(&url)
-                .config()
-                .timeout_global(patience)
-                .build()
-                .header("accept", call.accept)
-                .header("content-type", media)
-                .send(body),
+            None => {
+                let asked = self.agent.get(&url).config().timeout_global(patience).build();
+                headers.fold(asked, |asked, (name, value)| asked.header(name, value)).call()
+            }
+            Some((body, media)) => {
+                let asked = self.agent.post(&url).config().timeout_global(patience).build();
+                let headers = headers.chain([("content-type", media)]);
+                headers.fold(asked, |asked, (name, value)| asked.header(name, value)).send(body)
+            }
         };
         let mut response = match sent {
             // A connection that was kept open may have ended meanwhile; a new one tells.
@@ -139,6 +182,10 @@ impl Transport {
             return Ok(Ok(body));
         }
         let node = node.clone();
+        if (300..400).contains(&status) {
+            let reason = format!("status {status}: it sends elsewhere, and only the nodes that are named are asked");
+            return Ok(Err(ClientError::Answer { node, what: "question itself", reason }));
+        }
         Ok(Err(match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => ClientError::Problem { node, problem: Box::new(problem), retry_after_s },
             Err(_) if status >= 500 => return Err(format!("answers status {status}")),
@@ -148,7 +195,7 @@ impl Transport {
 }
 
 /// A node's address without a trailing slash; `http://` may be left out.
-fn base_url(given: &str) -> Result<String, ClientError> {
+pub(crate) fn base_url(given: &str) -> Result<String, ClientError> {
     let wrong = |reason| Err(ClientError::BadUrl { url: given.chars().take(200).collect(), reason });
     let rest = match given.split_once("://") {
         None => given,

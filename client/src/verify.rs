@@ -3,7 +3,8 @@
 //! A receipt says where a record stands in the log, and proves it with the hashes that lead from the record
 //! to the log's root. These functions recompute that root from *our own* bytes: a node that dropped,
 //! changed or moved the record cannot find such hashes. A root proves no more than that there is one log in
-//! which the record stands; that all see the same log is what checkpoints and an audit are for.
+//! which the record stands. That all see the same log is what checkpoints are for: [`check_checkpoint`] holds
+//! the one in a receipt against the keys of the validators; an audit, the whole chain.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use writ_proto::api::{
     BriefAnswer, ConsistencyAnswer, InclusionAnswer, Place, Receipt, RecordStatus, digest_from_base64, from_base64,
     read_position_token,
 };
+use writ_proto::checkpoint::{Checkpoint, Cosigners, NoteError};
 use writ_proto::hash::Digest;
 use writ_proto::merkle::{self, PROOF_HASHES_MAX, ProofError};
 use writ_proto::record::{RecordId, Signed};
@@ -58,6 +60,12 @@ pub enum ProofFault {
         /// The sizes that were asked about.
         expected: (u64, u64),
     },
+    /// What should be a final checkpoint is none.
+    #[error("no final checkpoint: {0}")]
+    Checkpoint(#[from] NoteError),
+    /// A checkpoint has the record not where it stands, or the log of another one not as its start.
+    #[error("the log of the checkpoint is another: {0}")]
+    OtherLog(#[source] ProofError),
     /// The hashes do not lead where they must.
     #[error(transparent)]
     Proof(#[from] ProofError),
@@ -81,7 +89,32 @@ pub fn check_place(record: &[u8], place: &Place) -> Result<View, ProofFault> {
     let root = digest_from_base64(&place.log_root).ok_or(ProofFault::Unreadable { member: "log_root" })?;
     let proof = hashes("inclusion", &place.inclusion, PROOF_HASHES_MAX)?;
     merkle::verify_inclusion(place.index, place.log_size, &merkle::leaf_hash(record), &proof, &root)?;
+    if let Some(note) = &place.checkpoint {
+        // Whoever signed it, or did not: the record must be in the log that it speaks of.
+        check_covered(record, place, &Checkpoint::claimed_by(note)?)?;
+    }
     Ok(View { size: place.log_size, root })
+}
+
+/// Whether the checkpoint in a receipt's place is final by the word of `cosigners`, and its log has the record with
+/// these bytes where the place says; gives that log. `None` if there is no checkpoint, as in a fresh receipt.
+///
+/// `cosigners` are those whom the caller trusts: the validators of the genesis ([`Cosigners::of`]), as long as
+/// they are the same, or of a policy that came another way ([`Cosigners::from_policy`]).
+pub fn check_checkpoint(record: &[u8], place: &Place, cosigners: &Cosigners) -> Result<Option<View>, ProofFault> {
+    let Some(note) = &place.checkpoint else { return Ok(None) };
+    let cosigned = cosigners.verify(note)?;
+    check_covered(record, place, cosigned.checkpoint()).map(Some)
+}
+
+fn check_covered(record: &[u8], place: &Place, checkpoint: &Checkpoint) -> Result<View, ProofFault> {
+    let member = "checkpoint_inclusion";
+    let texts = place.checkpoint_inclusion.as_ref().ok_or(ProofFault::Unreadable { member })?;
+    let proof = hashes(member, texts, PROOF_HASHES_MAX)?;
+    let Checkpoint { size, root, .. } = *checkpoint;
+    merkle::verify_inclusion(place.index, size, &merkle::leaf_hash(record), &proof, &root)
+        .map_err(ProofFault::OtherLog)?;
+    Ok(View { size, root })
 }
 
 /// Whether a receipt is about `record` and, where it says that the record is in the log, proves it.
@@ -96,6 +129,19 @@ pub fn check_receipt(record: &Signed, receipt: &Receipt) -> Result<Option<View>,
     match &receipt.record {
         None => check_place(record.bytes(), place).map(Some),
         Some(text) => check_place(&stored(record.id(), text)?, place).map(Some),
+    }
+}
+
+/// As [`check_checkpoint`], of a receipt about `record` that [`check_receipt`] found good.
+pub fn check_receipt_checkpoint(
+    record: &Signed,
+    receipt: &Receipt,
+    cosigners: &Cosigners,
+) -> Result<Option<View>, ProofFault> {
+    let Some(place) = &receipt.place else { return Ok(None) };
+    match &receipt.record {
+        None => check_checkpoint(record.bytes(), place, cosigners),
+        Some(text) => check_checkpoint(&stored(record.id(), text)?, place, cosigners),
     }
 }
 

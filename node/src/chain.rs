@@ -6,7 +6,7 @@
 //! 2. tip guard: height and hashes, fsynced, outside the database;
 //! 3. state: the changes, under the write lock;
 //! 4. pool: settled records leave;
-//! 5. waiters are told.
+//! 5. checkpoints and waiters are told.
 //!
 //! So nobody hears of a block that is not durable, and no record leaves the pool before the state has it.
 //! Any failure of a write ends the process: nothing is tried again on a disk that lied once.
@@ -25,8 +25,10 @@ use writ_proto::record::{RecordId, Signed, Verified};
 use writ_proto::refusal::{Code, Refusal};
 use writ_proto::state::{Changes, Placed, State};
 
+use crate::checkpoints::Checkpoints;
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
+use crate::metrics::{Judged, Metrics};
 use crate::storage::{LogStore, SignedStatement, StoredBlock, StoredEvidence, StoredPlace, Undecided};
 
 /// An empty block to settle expired submissions comes at most this often.
@@ -42,8 +44,10 @@ pub struct Chain {
     me: KeyId,
     /// What this validator signed as its proposal for a height and round, if it did.
     signed: SignedProposal,
+    metrics: Metrics,
     /// Blocks of the next height that were executed on the present state, by block hash.
     executed: HashMap<Digest, Executed>,
+    checkpoints: Option<Checkpoints>,
 }
 
 /// See [`Chain::remembering`].
@@ -59,13 +63,34 @@ impl Chain {
     /// The writer of `ledger`, voting with the key of id `me`.
     pub fn new(ledger: Ledger, guard: Arc<TipGuard>, me: KeyId) -> Self {
         let store = ledger.shared_store();
-        Self { ledger, store, guard, me, signed: Box::new(|_, _| None), executed: HashMap::new() }
+        Self {
+            ledger,
+            store,
+            guard,
+            me,
+            signed: Box::new(|_, _| None),
+            metrics: Metrics::new(),
+            executed: HashMap::new(),
+            checkpoints: None,
+        }
     }
 
     /// Asks `signed` what was signed as the proposal of a height and round, before it builds one.
     #[must_use]
     pub fn remembering(self, signed: impl Fn(u64, u32) -> Option<Digest> + Send + 'static) -> Self {
         Self { signed: Box::new(signed), ..self }
+    }
+
+    /// The same, which tells `checkpoints` of each block.
+    #[must_use]
+    pub fn telling(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// Counts what it does in `metrics`.
+    #[must_use]
+    pub fn counting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     fn build(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -81,6 +106,11 @@ impl Chain {
         self.put_undecided(height, round, None, self.me, value, &bytes)?;
         self.executed.insert(value, Executed { bytes: bytes.clone(), changes: built.changes });
         Ok(Proposed { value, bytes })
+    }
+
+    /// Stops this node in order before a block whose protocol its program does not speak.
+    fn check_protocol(&self) -> Result<(), Fatal> {
+        self.ledger.read().next_protocol().map(drop).map_err(Fatal::new)
     }
 
     /// Decodes, verifies and executes a block on the present state.
@@ -110,7 +140,7 @@ impl Chain {
         if candidate.source == Source::Synced {
             return Ok(());
         }
-        let parameters = self.ledger.read().genesis().parameters.clone();
+        let parameters = self.ledger.read().parameters().clone();
         let (now, time) = (self.ledger.clock().now(), block.header.time);
         let latest = now.saturating_add_millis(parameters.clock_bound_ms);
         if time > latest {
@@ -155,6 +185,7 @@ impl Chain {
         let mut pool = self.ledger.pool();
         for (id, refusal) in refused {
             tracing::debug!(%id, code = %refusal.code, "record refused");
+            self.metrics.consensus().refused(refusal.code.as_str());
             pool.refuse(id, refusal);
         }
         drop(pool);
@@ -178,6 +209,7 @@ impl Chain {
         let header = changes.leaf.header.clone();
         let (block, commit_leaf) = (header.hash(), changes.leaf.hash());
         let ids: Vec<RecordId> = changes.records.iter().map(|placed| placed.record.id()).collect();
+        let round = certificate.round;
 
         self.store.commit(&StoredBlock { block: bytes.to_vec(), certificate }, &changes).map_err(Fatal::new)?;
         self.guard.advance(header.height, block, commit_leaf).map_err(Fatal::new)?;
@@ -196,9 +228,14 @@ impl Chain {
         if !expired.is_empty() {
             self.store.put_refused(&expired).map_err(Fatal::new)?;
         }
+        expired.iter().for_each(|(_, refusal)| self.metrics.consensus().refused(refusal.code.as_str()));
         self.refuse(self.inadmissible(lingering))?;
         self.executed.clear();
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.applied();
+        }
         self.ledger.announce();
+        self.metrics.consensus().decided(round);
         tracing::debug!(height = header.height, records = ids.len(), block = %block.to_short(), "block committed");
         Ok(())
     }
@@ -210,9 +247,11 @@ impl Application for Chain {
     }
 
     fn validators(&self) -> Vec<Validator> {
+        let state = self.ledger.read();
+        let of = |id: &KeyId| state.validators().iter().find(|keys| keys.vote.key.id() == *id);
         let validator =
             |keys: &writ_proto::record::ValidatorKeys| Validator { name: keys.name.to_string(), key: keys.vote.key };
-        self.ledger.read().validators().iter().map(validator).collect()
+        state.proposing_order().iter().filter_map(of).map(validator).collect()
     }
 
     fn has_work(&self) -> bool {
@@ -228,6 +267,7 @@ impl Application for Chain {
     }
 
     fn propose(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
+        self.check_protocol()?;
         let held = self.store.undecided(height).map_err(Fatal::new)?;
         // What is stored with a value is the last round it was proposed in, perhaps by another validator since; what
         // was signed for this round stays what it was.
@@ -245,15 +285,20 @@ impl Application for Chain {
 
     fn judge(&mut self, candidate: Candidate) -> Result<Verdict, Fatal> {
         if candidate.height != self.tip() + 1 {
+            self.metrics.consensus().judged(Judged::Later);
             return Ok(Verdict::Later);
         }
-        let (block, changes) = match self.execute(&candidate.bytes) {
-            Ok(executed) => executed,
-            Err(reason) => return Ok(Verdict::Invalid(reason)),
+        self.check_protocol()?;
+        let executed = self.execute(&candidate.bytes);
+        let judged = executed.and_then(|(block, changes)| self.judge_source(&candidate, &block).map(|()| changes));
+        let changes = match judged {
+            Ok(changes) => changes,
+            Err(reason) => {
+                self.metrics.consensus().judged(Judged::Invalid);
+                return Ok(Verdict::Invalid(reason));
+            }
         };
-        if let Err(reason) = self.judge_source(&candidate, &block) {
-            return Ok(Verdict::Invalid(reason));
-        }
+        self.metrics.consensus().judged(Judged::Valid);
         let Candidate { height, round, valid_round, proposer, value, bytes, .. } = candidate;
         self.put_undecided(height, round, valid_round, proposer, value, &bytes)?;
         self.executed.insert(value, Executed { bytes, changes });
@@ -264,6 +309,7 @@ impl Application for Chain {
         if height != self.tip() + 1 {
             return Ok(Vec::new());
         }
+        self.check_protocol()?;
         let mut held = Vec::new();
         for (value, undecided) in self.store.undecided(height).map_err(Fatal::new)? {
             let Undecided { round, valid_round, proposer, bytes } = undecided;
@@ -297,7 +343,8 @@ impl Application for Chain {
                 Executed { bytes, changes }
             }
         };
-        self.apply(executed, certificate)
+        self.apply(executed, certificate)?;
+        self.check_protocol()
     }
 
     fn decided(&self, height: u64) -> Result<Option<(Bytes, Certificate)>, Fatal> {
@@ -307,6 +354,7 @@ impl Application for Chain {
 
     fn evidence(&mut self, evidence: Evidence) -> Result<(), Fatal> {
         let Evidence { offender, height, round, first, second } = evidence;
+        self.metrics.consensus().evidence();
         tracing::error!(%offender, height, round, "a validator signed two conflicting statements");
         let signed = |statement: Statement| SignedStatement { bytes: statement.bytes, signature: statement.signature };
         let evidence = StoredEvidence { offender, height, round, first: signed(first), second: signed(second) };

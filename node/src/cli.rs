@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::exit;
 use crate::network::Endpoint;
 
 /// One node of an access ledger.
 #[derive(Debug, Parser)]
-#[command(name = "writ-node", version, about, disable_help_subcommand = true)]
+#[command(name = "writ-node", version, about, disable_help_subcommand = true, after_help = exit::HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -102,10 +103,91 @@ pub enum Command {
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
+    /// Copy the chain, and what waits for it, into FILE and FILE.waiting, while the node runs.
+    ///
+    /// FILE is an export, as `writ export` makes it: `writ audit --file FILE` verifies it. Keys and guards are never in
+    /// it.
+    Backup {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// The file to make; must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Make a home, or the lost database of one, from a backup, with everything in it verified.
+    ///
+    /// What the home's validator signed since the backup is not known, so it signs only if its own sign guard is still in
+    /// its place, or above a height that you name.
+    Restore {
+        /// The backup.
+        #[arg(long, value_name = "FILE", required_unless_present = "sign_above")]
+        from: Option<PathBuf>,
+        /// Where the node is to live, or lives without a database.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// Let the validator sign above this height, at least 10 above the restored tip, which the network cannot have
+        /// reached when the original was lost. The key must sign nowhere else. Without --from: of a home restored before.
+        #[arg(long, value_name = "HEIGHT")]
+        sign_above: Option<u64>,
+        /// Do without FILE.waiting: what was acknowledged and not in a block is then lost.
+        #[arg(long, requires = "from")]
+        without_waiting: bool,
+        /// Where a home without a configuration listens.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
+        listen: SocketAddr,
+    },
+    /// Let the only validator of a chain go on from where its database ends, although blocks or guards were lost.
+    Repair {
+        /// Where the node lives. No node may run there meanwhile.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// Yes: what is lost is lost. It is told, and noted in guard/repairs.log.
+        #[arg(long, required = true)]
+        accept_loss: bool,
+        /// Sign other blocks at heights for which this key has signed before, because nobody has a copy of those.
+        #[arg(long)]
+        sign_again: bool,
+    },
+    /// Make, list and revoke the tokens of callers from beyond this machine.
+    Token {
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Derive everything again from the log, with every signature, and compare it with what is stored.
     Check {
         /// Where the node lives. No node may run there meanwhile.
         #[arg(long, value_name = "DIR")]
         home: PathBuf,
+    },
+}
+
+/// What to do about tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, this once: only its hash is kept.
+    New {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// What to call it.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+    },
+    /// List the names of all tokens, with their hashes.
+    List {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+    },
+    /// Revoke a token; a running node refuses it within a second.
+    Remove {
+        /// Where the node lives.
+        #[arg(long, value_name = "DIR")]
+        home: PathBuf,
+        /// What it is called.
+        #[arg(long, value_name = "NAME")]
+        name: String,
     },
 }

@@ -4,7 +4,7 @@
 //! must not be a missing one.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,6 +14,7 @@ mod network;
 pub use network::{Consensus, Network};
 
 use crate::mempool::PoolLimits;
+use crate::tokens::Tokens;
 
 /// What a node is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +54,12 @@ pub struct Http {
     /// How long a connection may stay silent between requests.
     #[serde(default = "defaults::idle_timeout_ms")]
     pub idle_timeout_ms: u64,
+    /// The file that lists who may call from beyond this machine, relative to the home.
+    #[serde(default = "defaults::tokens_file")]
+    pub tokens_file: PathBuf,
+    /// Whether callers of this machine need a token too.
+    #[serde(default)]
+    pub require_token: bool,
 }
 
 /// The pool of waiting records.
@@ -101,6 +108,9 @@ mod defaults {
     pub(super) fn idle_timeout_ms() -> u64 {
         60_000
     }
+    pub(super) fn tokens_file() -> std::path::PathBuf {
+        "tokens".into()
+    }
 }
 
 /// Why a configuration cannot be used.
@@ -143,6 +153,14 @@ pub enum ConfigError {
         /// Why not.
         reason: String,
     },
+    /// Everybody could call, or nobody.
+    #[error("{asked}, and `{tokens_file}` lists no token: make one with `writ-node token new --home DIR --name NAME`")]
+    NoToken {
+        /// Why callers need a token.
+        asked: String,
+        /// Which file.
+        tokens_file: String,
+    },
 }
 
 impl Config {
@@ -154,6 +172,8 @@ impl Config {
             header_timeout_ms: defaults::header_timeout_ms(),
             body_timeout_ms: defaults::body_timeout_ms(),
             idle_timeout_ms: defaults::idle_timeout_ms(),
+            tokens_file: defaults::tokens_file(),
+            require_token: false,
         };
         Self { http, pool: Pool::default(), disk: Disk::default(), network: None, consensus: Consensus::default() }
     }
@@ -195,6 +215,10 @@ impl Config {
              header_timeout_ms = {header}\n\
              body_timeout_ms = {body}\n\
              idle_timeout_ms = {idle}\n\
+             # Callers from beyond loopback show a token that this file lists (`writ-node token new` makes one); with\n\
+             # `require_token`, so do those of this machine: needed behind a proxy that runs here too.\n\
+             tokens_file = \"{tokens}\"\n\
+             require_token = {require}\n\
              \n\
              [pool]\n\
              # Records, and their bytes, that may wait for a block; beyond it a submission gets `429 overloaded`.\n\
@@ -210,6 +234,8 @@ impl Config {
             header = http.header_timeout_ms,
             body = http.body_timeout_ms,
             idle = http.idle_timeout_ms,
+            tokens = http.tokens_file.display(),
+            require = http.require_token,
             records = pool.records_max,
             bytes = pool.bytes_max,
             free = disk.free_bytes_min,
@@ -235,6 +261,19 @@ impl Http {
     /// How long a request's body may take.
     pub fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// Refuses what would let everybody call, or nobody: callers who need a token, and no token.
+    pub fn check_tokens(&self, tokens: &Tokens) -> Result<(), ConfigError> {
+        let asked = match (self.listen.ip().to_canonical().is_loopback(), self.require_token) {
+            (true, false) => return Ok(()),
+            (false, _) => format!("`{}` can be called from beyond this machine", self.listen),
+            (true, true) => "`http.require_token` asks every caller for a token".into(),
+        };
+        if !tokens.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError::NoToken { asked, tokens_file: tokens.path().display().to_string() })
     }
 
     /// How long a connection may stay silent.

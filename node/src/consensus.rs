@@ -27,11 +27,14 @@ use writ_engine::{Engine, EngineError, VoteSigner};
 use writ_proto::key::KeyId;
 
 use crate::chain::Chain;
+use crate::checkpoints::Checkpoints;
 use crate::guard::TipGuard;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::network::Endpoint;
 use crate::shutdown::stopped;
 use crate::signer::Signer;
+use crate::watchdog::{Fault, Watchdog};
 
 /// How often it is looked at whether the mode still fits.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -77,6 +80,7 @@ pub enum Mode {
 pub(crate) struct Setup {
     pub(crate) engine: writ_engine::Config,
     pub(crate) ledger: Ledger,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) guard: Arc<TipGuard>,
     /// The height that the tip guard knew when the node started.
     pub(crate) guarded: u64,
@@ -87,6 +91,28 @@ pub(crate) struct Setup {
     pub(crate) peers: EnginePeers,
     pub(crate) port: watch::Sender<Option<u16>>,
     pub(crate) mode: watch::Sender<Mode>,
+    pub(crate) metrics: Metrics,
+}
+
+/// An engine, and who watches that it works.
+pub(crate) struct Running {
+    engine: Engine,
+    watchdog: Watchdog,
+}
+
+/// Why consensus cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsensusError {
+    /// The engine ended, for a reason that no other mode can help.
+    #[error("consensus has ended")]
+    Engine(#[from] EngineError),
+    /// It does not work, and does not end.
+    #[error("consensus does not work")]
+    Fault(#[from] Fault),
+    /// It cannot be watched over.
+    #[error("cannot start the watch over consensus")]
+    Watch(#[from] std::io::Error),
 }
 
 /// Why a run of the engine ended.
@@ -112,7 +138,7 @@ impl Consensus {
     }
 
     /// Starts the engine for the first time; a fault of the configuration shows here.
-    pub(crate) async fn start(&mut self) -> Result<Option<Engine>, EngineError> {
+    pub(crate) async fn start(&mut self) -> Result<Option<Running>, ConsensusError> {
         match self.fitting() {
             Mode::Waiting => {
                 self.setup.mode.send_replace(Mode::Waiting);
@@ -123,10 +149,10 @@ impl Consensus {
     }
 
     /// Goes on until the node stops, or the engine ends for a reason that no other mode can help.
-    pub(crate) async fn run(mut self, first: Option<Engine>) -> Result<(), EngineError> {
-        let mut engine = first;
+    pub(crate) async fn run(mut self, first: Option<Running>) -> Result<(), ConsensusError> {
+        let mut running = first;
         loop {
-            let ended = match &mut engine {
+            let ended = match &mut running {
                 Some(running) => self.watch(running).await?,
                 None => self.wait().await,
             };
@@ -135,7 +161,7 @@ impl Consensus {
                 Ended::Changed => {}
                 Ended::Refused => self.refused = Some(Instant::now()),
             }
-            engine = match self.fitting() {
+            running = match self.fitting() {
                 Mode::Waiting => {
                     tracing::error!("the disk has no room left: consensus waits until there is some");
                     self.setup.mode.send_replace(Mode::Waiting);
@@ -175,13 +201,14 @@ impl Consensus {
         self.setup.engine.network.is_none()
     }
 
-    async fn engine(&self, mode: Mode) -> Result<Engine, EngineError> {
-        let Setup { engine, ledger, guard, signer, me, peers, port, .. } = &self.setup;
+    async fn engine(&self, mode: Mode) -> Result<Running, ConsensusError> {
+        let Setup { engine, ledger, checkpoints, guard, signer, me, peers, port, metrics, .. } = &self.setup;
         let mut config = engine.clone();
         if let Some(network) = &mut config.network {
             network.peers.extend(peers.all().iter().map(ToString::to_string));
         }
-        let mut chain = Chain::new(ledger.clone(), guard.clone(), *me);
+        let mut chain =
+            Chain::new(ledger.clone(), guard.clone(), *me).telling(checkpoints.clone()).counting(metrics.clone());
         let votes = signer.as_ref().filter(|_| mode == Mode::Voting);
         if let Some(signer) = votes {
             let signer = signer.clone();
@@ -195,26 +222,29 @@ impl Consensus {
             tracing::info!(?mode, "consensus");
         }
         ledger.work().notify_one();
-        Ok(engine)
+        let watchdog = Watchdog::start(engine.vitals(), metrics.clone())?;
+        Ok(Running { engine, watchdog })
     }
 
     /// Watches a running engine until it has ended, and says why it did.
-    async fn watch(&mut self, engine: &mut Engine) -> Result<Ended, EngineError> {
+    async fn watch(&mut self, running: &mut Running) -> Result<Ended, ConsensusError> {
+        let Running { engine, watchdog } = running;
         let mode = *self.setup.mode.borrow();
         let mut known = self.setup.peers.all();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         let mut stop = std::pin::pin!(stopped(self.stopping.clone()));
         loop {
             tokio::select! {
-                () = &mut stop => return end(engine).await.map(|()| Ended::Asked),
+                () = &mut stop => return Ok(end(engine).await.map(|()| Ended::Asked)?),
                 outcome = engine.stopped() => return match outcome {
                     Err(EngineError::SignRefused(refusal)) if !self.is_alone() => {
                         tracing::warn!(%refusal, "this node follows for a while instead of voting");
                         Ok(Ended::Refused)
                     }
-                    Err(error) => Err(error),
-                    Ok(()) => Err(EngineError::Stopped),
+                    Err(error) => Err(error.into()),
+                    Ok(()) => Err(EngineError::Stopped.into()),
                 },
+                fault = watchdog.fault() => return Err(fault.into()),
                 () = self.setup.peers.0.more.notified() => {
                     for peer in self.setup.peers.all() {
                         if known.insert(peer)
@@ -226,7 +256,7 @@ impl Consensus {
                 }
                 _ = looks.tick() => {
                     if self.fitting() != mode {
-                        return end(engine).await.map(|()| Ended::Changed);
+                        return Ok(end(engine).await.map(|()| Ended::Changed)?);
                     }
                 }
             }

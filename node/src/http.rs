@@ -3,7 +3,7 @@
 //! ```text
 //!   serve    accepts, bounds connections, times, sizes        (http/serve.rs, http/pace.rs)
 //!   router   finds the endpoint by method and path
-//!   handle   reads the query strictly, runs the endpoint, renders its error, counts
+//!   handle   lets callers in (http/access.rs), reads the query strictly, runs the endpoint, renders its error, counts
 //!   endpoint reads ledger and store, or submits               (one file for each family of paths)
 //! ```
 //!
@@ -11,10 +11,12 @@
 //! two against each other. What an endpoint does not know it refuses, since in a question about access
 //! nothing may be ignored.
 
+mod access;
 mod body;
 mod chain;
 mod changes;
 mod check;
+mod checkpoint;
 mod cursor;
 mod entries;
 mod error;
@@ -51,14 +53,17 @@ use tokio::sync::Semaphore;
 use writ_proto::key::KeyId;
 use writ_proto::state::State;
 
+use crate::checkpoints::{Checkpoints, FinalCheckpoint};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::network::Endpoint as NodeEndpoint;
+use access::{Peer, Stranger};
 use body::{Content, Media};
 use error::ApiError;
 use query::Query;
 use room::{Held, Holding, Room};
 
+pub use access::Access;
 pub use serve::{HttpLimits, serve, serve_router};
 
 /// Bytes of request bodies that the node holds at a time, all requests together.
@@ -81,7 +86,9 @@ type Peers = Arc<dyn Fn() -> usize + Send + Sync>;
 #[derive(Clone)]
 pub struct Api {
     ledger: Ledger,
+    checkpoints: Option<Checkpoints>,
     metrics: Metrics,
+    access: Access,
     role: Role,
     peers: Peers,
     endpoint: Option<NodeEndpoint>,
@@ -94,7 +101,9 @@ struct App(Arc<Shared>);
 
 struct Shared {
     ledger: Ledger,
+    checkpoints: Option<Checkpoints>,
     metrics: Metrics,
+    access: Access,
     role: Role,
     peers: Peers,
     endpoint: Option<NodeEndpoint>,
@@ -136,6 +145,9 @@ const fn post(path: &'static str, parameters: &'static [&'static str], run: fn(A
     Endpoint { method: MethodFilter::POST, path, parameters, run }
 }
 
+/// The one path that is open to everybody: whether the process lives.
+const OPEN_TO_ALL: &str = "/healthz";
+
 /// Every endpoint. `HEAD` works where `GET` does.
 const ENDPOINTS: &[Endpoint] = &[
     post("/v1/records", records::SUBMIT, |app, call| Box::pin(records::submit(app, call))),
@@ -160,16 +172,27 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/evidence", &[], |app, call| Box::pin(chain::evidence(app, call))),
     get("/v1/proofs/inclusion", proofs::INCLUSION, |app, call| Box::pin(proofs::inclusion(app, call))),
     get("/v1/proofs/consistency", proofs::CONSISTENCY, |app, call| Box::pin(proofs::consistency(app, call))),
+    get("/checkpoint", &[], |app, call| Box::pin(checkpoint::checkpoint(app, call))),
+    get("/policy", &[], |app, call| Box::pin(checkpoint::policy(app, call))),
     get("/healthz", &[], |app, call| Box::pin(health::alive(app, call))),
     get("/readyz", &[], |app, call| Box::pin(health::ready(app, call))),
     get("/metrics", &[], |app, call| Box::pin(health::metrics(app, call))),
     get("/openapi.json", &[], |app, call| Box::pin(health::openapi(app, call))),
 ];
 
-/// The interface over `ledger`, of a node without key and peers, unless it is told more.
-pub fn router(ledger: Ledger) -> Api {
-    let body_timeout = HttpLimits::default().body_timeout;
-    Api { ledger, metrics: Metrics::new(), role: None, peers: Arc::new(|| 0), endpoint: None, body_timeout }
+/// The interface over `ledger` for those whom `access` lets in, counted in `metrics`; of a node without key and peers,
+/// unless it is told more.
+pub fn router(ledger: Ledger, metrics: Metrics, access: Access) -> Api {
+    Api {
+        ledger,
+        checkpoints: None,
+        metrics,
+        access,
+        role: None,
+        peers: Arc::new(|| 0),
+        endpoint: None,
+        body_timeout: HttpLimits::default().body_timeout,
+    }
 }
 
 impl Api {
@@ -185,6 +208,12 @@ impl Api {
         Self { endpoint, ..self }
     }
 
+    /// Shows these checkpoints too.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
     /// What the node counts.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -192,12 +221,14 @@ impl Api {
 
     /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
     pub fn into_router(self) -> Router {
-        let Self { ledger, metrics, role, peers, endpoint, body_timeout } = self;
+        let Self { ledger, checkpoints, metrics, access, role, peers, endpoint, body_timeout } = self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let app = App(Arc::new(Shared {
             ledger,
+            checkpoints,
             metrics,
+            access,
             role,
             peers,
             endpoint,
@@ -239,6 +270,9 @@ async fn handle(app: App, endpoint: &'static Endpoint, request: Request) -> Resp
 }
 
 async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer {
+    if endpoint.path != OPEN_TO_ALL {
+        app.let_in(&request)?;
+    }
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query(), endpoint.parameters)?;
     let response = (endpoint.run)(app.clone(), Call { query, parts, body }).await?;
@@ -256,6 +290,8 @@ async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer
 
 /// Answers a request that found no endpoint.
 async fn refuse(app: App, request: Request, error: ApiError) -> Response<Body> {
+    // A stranger does not learn which paths there are.
+    let error = app.let_in(&request).err().unwrap_or(error);
     let mut response = error.into_response();
     finish(&mut response);
     app.0.metrics.request(method_label(request.method()), "none", response.status().as_u16(), Duration::ZERO);
@@ -287,6 +323,20 @@ impl App {
     fn role(&self, state: &State) -> &'static str {
         let votes = |key| state.validators().iter().any(|validator| validator.vote.key.id() == key);
         if self.0.role.is_some_and(votes) { "validator" } else { "full" }
+    }
+
+    /// The final checkpoint, if there is one yet.
+    fn final_checkpoint(&self) -> Option<FinalCheckpoint> {
+        self.0.checkpoints.as_ref()?.final_note()
+    }
+
+    /// Whether the caller may call at all.
+    fn let_in(&self, request: &Request) -> Result<(), ApiError> {
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        self.0.access.check(peer, request.headers()).map_err(|stranger: Stranger| {
+            self.0.metrics.stranger(stranger.as_str());
+            ApiError::whole("unauthenticated", stranger.detail())
+        })
     }
 
     /// Runs something that reads much or computes for long, off the threads that serve connections. Only a

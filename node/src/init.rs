@@ -276,6 +276,7 @@ impl NodeKeys {
         key_file::write(&home.checkpoint_key(), &self.checkpoint)?;
         key_file::write(&home.node_key(), &self.node)?;
         crate::guard::SignGuard::create(&home.keys(), &genesis.chain_id(), &self.vote.public())?;
+        crate::guard::CheckpointGuard::create(&home.keys(), &genesis.chain_id(), &self.checkpoint.public())?;
         let text = serde_json::to_string_pretty(public)? + "\n";
         fs::write(home.validator(), text).context("cannot write the public keys")
     }

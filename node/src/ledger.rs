@@ -475,6 +475,11 @@ impl Ledger {
         (pool.len(), pool.bytes())
     }
 
+    /// How many of them are restrictive.
+    pub fn pooled_restrictive(&self) -> usize {
+        self.pool().restrictive()
+    }
+
     /// A waiting record's bytes.
     pub fn waiting(&self, id: &RecordId) -> Option<Vec<u8>> {
         self.pool().get(id).map(|record| record.signed().bytes().to_vec())

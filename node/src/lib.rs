@@ -4,34 +4,47 @@
 //! blocks from the engine into RocksDB, questions from HTTP into decisions. Read [`node::Node::start`] from
 //! top to bottom to see how the parts are wired.
 
+pub mod backup;
 pub mod chain;
 pub mod check;
+pub mod checkpoints;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consensus;
+pub mod exit;
 pub mod guard;
 pub mod home;
 pub mod http;
 pub mod init;
 pub mod join;
+pub mod journal;
 pub mod ledger;
 pub mod mempool;
 pub mod metrics;
 pub mod network;
 pub mod node;
+pub mod operate;
+pub mod repair;
+pub mod restore;
 pub mod shutdown;
 pub mod signer;
 mod standing;
 pub mod storage;
+pub mod tokens;
+pub mod watchdog;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use cli::Command;
 use config::Config;
 use home::Home;
 use node::Node;
+
+/// How long threads that still work may take once the node has stopped.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Carries out a command; returns when it is done, or the node has stopped.
 pub fn run(command: Command) -> anyhow::Result<()> {
@@ -80,6 +93,13 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             config.http.listen = listen.unwrap_or(config.http.listen);
             serve(home, config)
         }
+        Command::Backup { home, to } => operate::backup(&Home::at(home), &to),
+        Command::Restore { from, home, sign_above, without_waiting, listen } => {
+            let plan = from.map(|from| restore::Plan { from, without_waiting, listen });
+            operate::restore(&Home::at(home), plan.as_ref(), sign_above)
+        }
+        Command::Repair { home, accept_loss: _, sign_again } => operate::repair(&Home::at(home), sign_again),
+        Command::Token { command } => operate::token(command),
         Command::Check { home } => check(&home),
     }
 }
@@ -93,13 +113,17 @@ pub fn start_logging() {
 }
 
 fn serve(home: Home, config: Config) -> anyhow::Result<()> {
+    operate::raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let node = Node::start(home, config).await?;
         // The one line on stdout: whoever started the node waits for it.
         println!("{}", node.url());
         node.run_until(shutdown::signal()).await
-    })
+    });
+    // What does not end by itself must not keep the process, least of all a thread that hangs.
+    runtime.shutdown_timeout(LAST_WORDS);
+    outcome
 }
 
 fn check(home: &Path) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use writ_node::cli::Cli;
+use writ_node::exit::Exit;
 
 fn main() -> ExitCode {
     // A broken invariant ends the whole process: no other thread may answer from what it left behind.
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            Exit::of(&error).into()
         }
     }
 }

@@ -213,6 +213,11 @@ impl Mempool {
         self.records.len()
     }
 
+    /// How many of them are restrictive.
+    pub fn restrictive(&self) -> usize {
+        self.queue.range(..(Lane::Permissive, 0)).count()
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -1,10 +1,18 @@
 //! What the node counts, as Prometheus reads it.
 //!
 //! [`Metrics`] is a cheap handle, given to whatever has something to count. Labels only take values from
-//! closed lists (routes, codes, reasons), never from what a caller sent, so no caller can make them grow.
+//! closed lists (routes, codes, reasons), never from what a caller or a peer sent, so nobody can make them grow.
+//!
+//! What belongs to one part of the node stands together: [`Metrics::network`], [`Metrics::consensus`],
+//! [`Metrics::checkpoints`].
 
-use std::sync::Arc;
+mod consensus;
+mod labels;
+mod network;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -15,6 +23,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use writ_proto::decision::Why;
+
+pub use consensus::{Checkpoints, Consensus, Judged};
+use labels::{Labels, label};
+pub use network::{Network, Way};
+
+use crate::backup::LastBackup;
 
 /// The text that ends an exposition.
 const END: &str = "# EOF\n";
@@ -27,11 +41,11 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    seconds: Family<Label, Histogram>,
+    seconds: Family<Labels<1>, Histogram>,
     connections: Gauge,
-    connections_cut: Family<Label, Counter>,
-    decisions: Family<Label, Counter>,
-    admissions: Family<Label, Counter>,
+    connections_cut: Family<Labels<1>, Counter>,
+    decisions: Family<Labels<1>, Counter>,
+    admissions: Family<Labels<1>, Counter>,
     height: Gauge<u64, AtomicU64>,
     log_size: Gauge<u64, AtomicU64>,
     pooled: Gauge<u64, AtomicU64>,
@@ -39,6 +53,15 @@ struct Inner {
     caught_up: Gauge,
     fsyncs: Counter,
     signatures_checked: Counter,
+    pool: Family<Labels<1>, Gauge<u64, AtomicU64>>,
+    strangers: Family<Labels<1>, Counter>,
+    backup_height: Gauge<u64, AtomicU64>,
+    backup_time: Gauge<u64, AtomicU64>,
+    /// Where backups leave word; without it there is none to tell of.
+    backups: OnceLock<PathBuf>,
+    network: Network,
+    consensus: Consensus,
+    checkpoints: Checkpoints,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,23 +71,12 @@ struct RequestLabels {
     status: u16,
 }
 
-/// One label, its name and its value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Label(&'static str, &'static str);
-
 impl EncodeLabelSet for RequestLabels {
     fn encode(&self, mut encoder: LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
         use prometheus_client::encoding::EncodeLabel as _;
         ("method", self.method).encode(encoder.encode_label())?;
         ("route", self.route).encode(encoder.encode_label())?;
         ("status", self.status).encode(encoder.encode_label())
-    }
-}
-
-impl EncodeLabelSet for Label {
-    fn encode(&self, mut encoder: LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
-        use prometheus_client::encoding::EncodeLabel as _;
-        (self.0, self.1).encode(encoder.encode_label())
     }
 }
 
@@ -77,6 +89,8 @@ pub struct Standing {
     pub log_size: u64,
     /// Records that wait for a block.
     pub pooled: u64,
+    /// How many of them are restrictive.
+    pub pooled_restrictive: u64,
     /// Their bytes.
     pub pooled_bytes: u64,
     /// Whether the node answers from all that it knows to exist.
@@ -113,6 +127,14 @@ impl Metrics {
             caught_up: Gauge::default(),
             fsyncs: Counter::default(),
             signatures_checked: Counter::default(),
+            pool: Family::default(),
+            strangers: Family::default(),
+            backup_height: Gauge::default(),
+            backup_time: Gauge::default(),
+            backups: OnceLock::new(),
+            network: Network::default(),
+            consensus: Consensus::default(),
+            checkpoints: Checkpoints::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -121,7 +143,7 @@ impl Metrics {
     /// A request was answered. `route` is the path as the router writes it, `method` one that it knows.
     pub fn request(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
         self.0.requests.get_or_create(&RequestLabels { method, route, status }).inc();
-        self.0.seconds.get_or_create(&Label("route", route)).observe(took.as_secs_f64());
+        self.0.seconds.get_or_create(&label("route", route)).observe(took.as_secs_f64());
     }
 
     /// A connection was opened (`true`) or closed.
@@ -135,17 +157,42 @@ impl Metrics {
 
     /// A connection was cut by us: `reason` is a word of our own.
     pub fn connection_cut(&self, reason: &'static str) {
-        self.0.connections_cut.get_or_create(&Label("reason", reason)).inc();
+        self.0.connections_cut.get_or_create(&label("reason", reason)).inc();
+    }
+
+    /// What is counted between nodes.
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// What is counted about agreement.
+    pub fn consensus(&self) -> &Consensus {
+        &self.0.consensus
+    }
+
+    /// What is counted about checkpoints.
+    pub fn checkpoints(&self) -> &Checkpoints {
+        &self.0.checkpoints
+    }
+
+    /// Tells of backups from now on, which leave word in the file `last` ([`LastBackup`]). The first call counts.
+    pub fn tell_backups(&self, last: PathBuf) {
+        let _ = self.0.backups.set(last);
+    }
+
+    /// A caller was turned away: `reason` is a word of our own.
+    pub fn stranger(&self, reason: &'static str) {
+        self.0.strangers.get_or_create(&label("reason", reason)).inc();
     }
 
     /// A question was answered.
     pub fn decision(&self, why: Why) {
-        self.0.decisions.get_or_create(&Label("why", why.as_str())).inc();
+        self.0.decisions.get_or_create(&label("why", why.as_str())).inc();
     }
 
     /// A record was submitted; `outcome` is `new`, `duplicate`, or the code of a refusal.
     pub fn admission(&self, outcome: &'static str) {
-        self.0.admissions.get_or_create(&Label("outcome", outcome)).inc();
+        self.0.admissions.get_or_create(&label("outcome", outcome)).inc();
     }
 
     /// The exposition (OpenMetrics text), with how the ledger stands now, and with `more`, an exposition of
@@ -155,6 +202,14 @@ impl Metrics {
         self.0.log_size.set(standing.log_size);
         self.0.pooled.set(standing.pooled);
         self.0.pooled_bytes.set(standing.pooled_bytes);
+        let restrictive = standing.pooled_restrictive;
+        for (class, waiting) in [("restrictive", restrictive), ("permissive", standing.pooled - restrictive)] {
+            self.0.pool.get_or_create(&label("class", class)).set(waiting);
+        }
+        if let Some(last) = self.0.backups.get().and_then(|path| LastBackup::read(path)) {
+            self.0.backup_height.set(last.height);
+            self.0.backup_time.set(last.time.as_millis() / 1000);
+        }
         self.0.caught_up.set(standing.caught_up.into());
         self.0.fsyncs.inner().store(standing.fsyncs, Ordering::Relaxed);
         self.0.signatures_checked.inner().store(standing.signatures_checked, Ordering::Relaxed);
@@ -177,7 +232,7 @@ impl Metrics {
 
 impl Inner {
     fn register(&mut self) {
-        let Self { registry, .. } = self;
+        let Self { registry, network, consensus, checkpoints, .. } = self;
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register("http_request_seconds", "Time from head to answer", self.seconds.clone());
         registry.register("http_connections", "Open connections", self.connections.clone());
@@ -196,6 +251,14 @@ impl Inner {
         );
         let checked = self.signatures_checked.clone();
         registry.register("signatures_checked", "Signatures on records checked since the start", checked);
+        registry.register("pool_records", "Records that wait for a block, by class", self.pool.clone());
+        registry.register("http_strangers", "Callers turned away for want of a token", self.strangers.clone());
+        registry.register("backup_height", "Height of the last backup; 0: none", self.backup_height.clone());
+        let time = self.backup_time.clone();
+        registry.register("backup_timestamp_seconds", "When the last backup was finished; 0: never", time);
+        network.register(registry);
+        consensus.register(registry);
+        checkpoints.register(registry);
     }
 }
 
@@ -212,10 +275,39 @@ mod tests {
         metrics.admission("duplicate");
         metrics.connection(true);
         metrics.connection_cut("head");
+        let network = metrics.network();
+        network.peers(3);
+        network.received("records", 9);
+        network.accepted("records", 6);
+        network.ignored("records", "known", 2);
+        network.rejected("records", "bad_signature", 1);
+        network.bytes(Way::In, 4096);
+        network.bytes(Way::Out, 1);
+        network.pulled(Way::Out, "answered");
+        network.banned("flood");
+        let consensus = metrics.consensus();
+        consensus.decided(0);
+        consensus.decided(2);
+        consensus.judged(Judged::Valid);
+        consensus.judged(Judged::Invalid);
+        consensus.judged(Judged::Later);
+        consensus.evidence();
+        consensus.refused("expired_submission");
+        consensus.silent_for(Duration::from_millis(1500));
+        metrics.checkpoints().finalised(10, 2);
+        metrics.checkpoints().cosignature("accepted");
+        metrics.stranger("missing");
+        let dir = tempfile::tempdir().unwrap();
+        let last = dir.path().join("last-backup");
+        metrics.tell_backups(last.clone());
+        LastBackup { height: 2, time: writ_proto::time::LedgerTime::from_millis(1_800_000_000_999).unwrap() }
+            .write(&last)
+            .unwrap();
         let standing = Standing {
             height: 3,
             log_size: 11,
             pooled: 2,
+            pooled_restrictive: 1,
             pooled_bytes: 500,
             caught_up: true,
             fsyncs: 9,
@@ -237,6 +329,32 @@ mod tests {
                 "writ_caught_up 1",
                 "writ_fsyncs_total 9",
                 "writ_signatures_checked_total 8",
+                r#"writ_pool_records{class="restrictive"} 1"#,
+                r#"writ_pool_records{class="permissive"} 1"#,
+                r#"writ_http_strangers_total{reason="missing"} 1"#,
+                "writ_peers_connected 3",
+                r#"writ_gossip_received_total{kind="records"} 9"#,
+                r#"writ_gossip_accepted_total{kind="records"} 6"#,
+                r#"writ_gossip_ignored_total{kind="records",reason="known"} 2"#,
+                r#"writ_gossip_rejected_total{kind="records",reason="bad_signature"} 1"#,
+                r#"writ_gossip_bytes_total{way="in"} 4096"#,
+                r#"writ_gossip_bytes_total{way="out"} 1"#,
+                r#"writ_pulls_total{way="out",outcome="answered"} 1"#,
+                r#"writ_peers_banned_total{reason="flood"} 1"#,
+                "writ_decided_round 2",
+                "writ_blocks_decided_total 2",
+                "writ_further_rounds_total 2",
+                r#"writ_proposals_judged_total{verdict="valid"} 1"#,
+                r#"writ_proposals_judged_total{verdict="invalid"} 1"#,
+                r#"writ_proposals_judged_total{verdict="later"} 1"#,
+                "writ_evidence_total 1",
+                r#"writ_records_refused_total{code="expired_submission"} 1"#,
+                "writ_chain_silent_seconds 1.5",
+                "writ_checkpoint_size 10",
+                "writ_checkpoint_height 2",
+                r#"writ_cosignatures_total{outcome="accepted"} 1"#,
+                "writ_backup_height 2",
+                "writ_backup_timestamp_seconds 1800000000",
             ] {
                 assert!(text.lines().any(|own| own == line), "{line} is missing from\n{text}");
             }

@@ -31,7 +31,7 @@ mod swarm;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use libp2p::PeerId;
@@ -42,9 +42,11 @@ use writ_proto::key::SecretKey;
 
 pub use address::{Endpoint, EndpointError};
 
+use crate::checkpoints::Checkpoints;
 use crate::config;
 use crate::consensus::EnginePeers;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 
 /// How long a swarm may take until it listens.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
@@ -74,6 +76,7 @@ pub enum NetworkError {
 pub struct Network {
     endpoint: Endpoint,
     connected: Arc<AtomicUsize>,
+    heard: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -83,10 +86,12 @@ pub(crate) struct Setup {
     pub(crate) identity: SecretKey,
     pub(crate) config: config::Network,
     pub(crate) ledger: Ledger,
+    pub(crate) checkpoints: Checkpoints,
     /// Whom the engine should call.
     pub(crate) engine_peers: EnginePeers,
     /// The port at which the engine listens, once it does.
     pub(crate) engine_port: watch::Receiver<Option<u16>>,
+    pub(crate) metrics: Metrics,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -94,8 +99,9 @@ impl Network {
     /// Listens, calls the configured peers, and goes on until the node stops.
     pub(crate) async fn start(setup: Setup) -> Result<Self, NetworkError> {
         let connected = Arc::new(AtomicUsize::new(0));
-        let (endpoint, run) = swarm::start(setup, connected.clone()).await?;
-        Ok(Self { endpoint, connected, task: tokio::spawn(run) })
+        let heard = Arc::new(AtomicBool::new(false));
+        let (endpoint, run) = swarm::start(setup, connected.clone(), heard.clone()).await?;
+        Ok(Self { endpoint, connected, heard, task: tokio::spawn(run) })
     }
 
     /// How many peers are connected.
@@ -106,6 +112,11 @@ impl Network {
     /// A way to tell how many are, for those who outlive this.
     pub(crate) fn counter(&self) -> Arc<AtomicUsize> {
         self.connected.clone()
+    }
+
+    /// Whether a peer has told all the cosignatures that it knows: from then on this node knows how far the others are.
+    pub(crate) fn heard(&self) -> Arc<AtomicBool> {
+        self.heard.clone()
     }
 
     /// Where it listens, with its peer id.

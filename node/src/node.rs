@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -18,19 +18,22 @@ use writ_proto::limits::BLOCK_BYTES_MAX;
 use writ_proto::state::State;
 
 use crate::chain::{rebuild, settle_every};
+use crate::checkpoints::{CheckpointFault, Checkpoints};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::consensus::{self, Consensus, EnginePeers, Mode};
-use crate::guard::{self, SignGuard, TipGuard, key_file};
+use crate::consensus::{self, Consensus, ConsensusError, EnginePeers, Mode};
+use crate::guard::{self, CheckpointGuard, MustNotAnswer, SignGuard, TipGuard, key_file};
 use crate::home::Home;
-use crate::http;
+use crate::http::{self, Access};
 use crate::init::DEV_AUTHORITY;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::network::{self, Endpoint, Network};
 use crate::shutdown::stopped;
 use crate::signer::Signer;
 use crate::standing::{Observed, Standing};
 use crate::storage::{self, LogStore};
+use crate::tokens::Tokens;
 
 /// How long connections may take to finish their last request.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -44,8 +47,10 @@ const STANDING_EVERY: Duration = Duration::from_millis(100);
 pub struct Node {
     address: SocketAddr,
     ledger: Ledger,
-    consensus: JoinHandle<Result<(), EngineError>>,
+    consensus: JoinHandle<Result<(), ConsensusError>>,
     network: Option<Network>,
+    checkpoints: Checkpoints,
+    cosigning: JoinHandle<Result<(), CheckpointFault>>,
     http: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -57,6 +62,11 @@ impl Node {
     /// # Errors
     /// With the reason why the node must not answer or sign.
     pub async fn start(home: Home, config: Config) -> anyhow::Result<Self> {
+        let metrics = Metrics::new();
+        metrics.tell_backups(home.last_backup());
+        let tokens = Tokens::open(&home.tokens(&config))?;
+        config.http.check_tokens(&tokens)?;
+        let access = Access::with_tokens(Arc::new(tokens), config.http.require_token);
         let genesis = read_genesis(&home)?;
         if genesis.authorities.iter().any(|authority| authority.name.as_str() == DEV_AUTHORITY) {
             ensure!(
@@ -76,7 +86,7 @@ impl Node {
             let (home, config) = (home.clone(), config.clone());
             move || open(&home, &config, genesis)
         });
-        let Opened { ledger, guard, guarded, signer, me, identity } = opened.await??;
+        let Opened { ledger, guard, guarded, signer, me, identity, checkpoints } = opened.await??;
 
         let (stop, stopping) = watch::channel(false);
         let (port, engine_port) = watch::channel(None);
@@ -86,6 +96,7 @@ impl Node {
             consensus::Setup {
                 engine: engine_config(&home, &config, &ledger, &identity),
                 ledger: ledger.clone(),
+                checkpoints: checkpoints.clone(),
                 guard,
                 guarded,
                 signer,
@@ -93,6 +104,7 @@ impl Node {
                 peers: peers.clone(),
                 port,
                 mode,
+                metrics: metrics.clone(),
             },
             stopping.clone(),
         );
@@ -104,33 +116,40 @@ impl Node {
                     identity,
                     config,
                     ledger: ledger.clone(),
+                    checkpoints: checkpoints.clone(),
                     engine_peers: peers,
                     engine_port,
+                    metrics: metrics.clone(),
                     stopping: stopping.clone(),
                 };
                 Some(Network::start(setup).await?)
             }
         };
         let consensus = tokio::spawn(consensus.run(engine));
+        let cosigning = tokio::spawn(checkpoints.clone().run(stopped(stopping.clone())));
 
-        if network.is_some() {
+        if let Some(network) = &network {
             ledger.set_may_answer(false);
-            tokio::spawn(judge_standing(ledger.clone(), Standing::new(guarded, Instant::now()), stopping.clone()));
+            let heard = network.heard();
+            let standing = Standing::new(guarded, Instant::now());
+            tokio::spawn(judge_standing(ledger.clone(), checkpoints.clone(), heard, standing, stopping.clone()));
         }
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));
         tokio::spawn(wake_to_settle(ledger.clone(), stopping.clone()));
         tokio::spawn(keep_clock_ahead(ledger.clone(), stopping.clone()));
         let connected = network.as_ref().map(Network::counter);
         let peers = move || connected.as_ref().map_or(0, |count| count.load(Ordering::Relaxed));
-        let api =
-            http::router(ledger.clone()).standing_as(me, peers).reached_at(network.as_ref().map(Network::endpoint));
+        let api = http::router(ledger.clone(), metrics, access)
+            .with_checkpoints(checkpoints.clone())
+            .standing_as(me, peers)
+            .reached_at(network.as_ref().map(Network::endpoint));
         let http = tokio::spawn(http::serve(listener, api, http::HttpLimits::from(&config.http), stopped(stopping)));
         let (height, entries) = {
             let state = ledger.read();
             (state.tip().height, state.index().len())
         };
         tracing::info!(%address, height, entries, "the node answers");
-        Ok(Self { address, ledger, consensus, network, http, stop })
+        Ok(Self { address, ledger, consensus, network, checkpoints, cosigning, http, stop })
     }
 
     /// Where it answers.
@@ -143,6 +162,11 @@ impl Node {
         &self.ledger
     }
 
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
     /// Where other nodes reach it; none if it is alone.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.network.as_ref().map(Network::endpoint)
@@ -153,14 +177,21 @@ impl Node {
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let ended = tokio::select! {
             () = shutdown => None,
-            outcome = &mut self.consensus => Some(outcome),
+            outcome = &mut self.consensus => Some(match outcome {
+                Ok(outcome) => outcome.map_err(anyhow::Error::new),
+                Err(panicked) => Err(anyhow::Error::new(panicked).context("consensus has ended")),
+            }),
+            outcome = &mut self.cosigning => Some(match outcome {
+                Ok(outcome) => outcome.context("checkpoints can no longer be signed"),
+                Err(panicked) => Err(anyhow::Error::new(panicked).context("cosigning has ended")),
+            }),
         };
         match ended {
             None => self.stop().await,
             // Nothing can be taken in any more, and to go on answering could hide that.
             Some(outcome) => {
                 let _ = self.stop.send(true);
-                outcome.context("consensus has ended")?.context("consensus has ended")?;
+                outcome?;
                 Err(EngineError::Stopped.into())
             }
         }
@@ -176,6 +207,8 @@ impl Node {
         }
         let ended = (&mut self.consensus).await.context("consensus did not stop in order")?;
         ended.context("consensus did not stop in order")?;
+        // It writes the last final checkpoint down.
+        (&mut self.cosigning).await.context("cosigning did not stop in order")??;
         drop(self.network);
         self.ledger.clock().settle().context("the clock's mark could not be kept")
     }
@@ -215,6 +248,7 @@ struct Opened {
     /// The id of the voting key.
     me: KeyId,
     identity: SecretKey,
+    checkpoints: Checkpoints,
 }
 
 /// A key for the tables in memory that nobody else knows.
@@ -231,7 +265,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
     // Blocks that are lost can be fetched from peers, up to where the guard knows them; who is alone cannot.
     let catches_up = matches!(standing, guard::Standing::Behind { .. }) && config.network.is_some();
-    ensure!(standing.may_answer() || catches_up, "this node must not answer: {standing}");
+    ensure!(standing.may_answer() || catches_up, MustNotAnswer(standing));
     let guarded = guard.mark()?.map_or(0, |mark| mark.height);
     let last_block = store.tip()?.map(|tip| tip.time);
     let state = rebuild(state, &*store)?;
@@ -252,7 +286,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
         "the chain has {others} other validators, and `{}` has no `[network]` to reach them",
         home.config().display()
     );
-    let clock_bound_ms = state.genesis().parameters.clock_bound_ms;
+    let clock_bound_ms = state.parameters().clock_bound_ms;
     let clock = Clock::open(&home.guard(), state.chain(), clock_bound_ms, last_block)?;
     let ledger = Ledger::new(state, store, clock, config.pool_limits());
     if catches_up {
@@ -273,7 +307,17 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
         ledger.count_syncs_of(move || signer.0.syncs());
     }
     let identity = key_file::read(&home.node_key())?;
-    Ok(Opened { ledger, guard, guarded, signer, me, identity })
+    let key = key_file::read(&home.checkpoint_key())?;
+    let cosigner = match CheckpointGuard::open(&home.keys(), ledger.read().chain(), key) {
+        Ok(guard) => Some(guard),
+        Err(error) if config.network.is_some() => {
+            tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "this node cosigns nothing");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let checkpoints = Checkpoints::new(ledger.clone(), cosigner, home.checkpoint());
+    Ok(Opened { ledger, guard, guarded, signer, me, identity, checkpoints })
 }
 
 /// Opens the database of the chain of `state`, or makes it.
@@ -320,7 +364,13 @@ async fn watch_disk(ledger: Ledger, home: Home, free_bytes_min: u64, stopping: w
 }
 
 /// Says whether the node may answer, and whether it is caught up, as that changes.
-async fn judge_standing(ledger: Ledger, mut standing: Standing, stopping: watch::Receiver<bool>) {
+async fn judge_standing(
+    ledger: Ledger,
+    checkpoints: Checkpoints,
+    heard: Arc<AtomicBool>,
+    mut standing: Standing,
+    stopping: watch::Receiver<bool>,
+) {
     let mut looks = tokio::time::interval(STANDING_EVERY);
     let mut stop = std::pin::pin!(stopped(stopping));
     loop {
@@ -328,10 +378,13 @@ async fn judge_standing(ledger: Ledger, mut standing: Standing, stopping: watch:
             () = &mut stop => return,
             _ = looks.tick() => {}
         }
-        let observed = {
+        let (height, size, validators) = {
             let state = ledger.read();
-            Observed { height: state.tip().height, size: state.log().size(), cosigned: None, heard: false }
+            (state.tip().height, state.log().size(), state.validators().len())
         };
+        // So many that one of them is honest.
+        let cosigned = checkpoints.highest_cosigned_by((validators.saturating_sub(1)) / 3 + 1).map(|(size, _)| size);
+        let observed = Observed { height, size, cosigned, heard: heard.load(Ordering::Relaxed) };
         let verdict = standing.judge(observed, Instant::now());
         if (verdict.may_answer, verdict.caught_up) != (ledger.may_answer(), ledger.is_caught_up()) {
             tracing::info!(verdict.may_answer, verdict.caught_up, height = observed.height, "standing");

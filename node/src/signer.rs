@@ -1,6 +1,6 @@
 //! The engine's signer: the sign guard, asked in the engine's words.
 
-use writ_engine::{PeerClaim, SignRefused, VoteSigner};
+use writ_engine::{PeerClaim, Refusing, SignRefused, VoteSigner};
 use writ_proto::certificate::{Proposal, Vote, VoteKind};
 use writ_proto::key::{PublicKey, Signature};
 
@@ -11,8 +11,12 @@ pub struct Signer(pub SignGuard);
 
 fn refused(what: String, reason: crate::guard::SignRefused) -> SignRefused {
     // The cause says which disk or which earlier signature stands behind it.
+    let because = match reason {
+        crate::guard::SignRefused::NotKept(_) => Refusing::Disk,
+        _ => Refusing::Guard,
+    };
     let reason = format!("{:#}", anyhow::Error::new(reason));
-    SignRefused { what, reason }
+    SignRefused { what, reason, because }
 }
 
 impl VoteSigner for Signer {

@@ -6,8 +6,9 @@
 //! 2. reads each record and checks its signatures, their keys and the authority's threshold
 //!    ([`verify_records`]: most of the work, and apart from the rest, so that a shell can do it on all cores);
 //! 3. executes the records as every voter did, and compares every member of the header: the link to the
-//!    block before, the time, the root of the records, the hash of what execution gave;
-//! 4. checks that a quorum of that height's validators signed a precommit for just this header.
+//!    block before, the time, the root of the records, the hash of what execution gave, the next validators among it;
+//! 4. checks that a quorum of that height's validators, as the blocks before left them, signed a precommit for just
+//!    this header.
 //!
 //! The first thing that is wrong is a [`Finding`], which names the block and the part. What was good so far
 //! stays: [`Auditor::state`] is the state after the last good block, and answers questions
@@ -38,8 +39,8 @@ use crate::genesis::Genesis;
 use crate::hash::Digest;
 use crate::key::{KeyId, OpenedKey, Signature};
 use crate::record::{RecordId, Signed, Verified};
-use crate::refusal::Refusal;
-use crate::state::{Changes, Invalid, State};
+use crate::refusal::{Code, Refusal};
+use crate::state::{Changes, Invalid, State, UnsupportedProtocol};
 use crate::time::LedgerTime;
 
 /// Checks a chain block by block.
@@ -201,18 +202,22 @@ impl Auditor {
         Ok(self.take(changes, &frame.certificate))
     }
 
-    /// Step 1: the block of the frame, if it is one and its chain and height are those that come next.
+    /// Step 1: the block of the frame, if its protocol is one that this program speaks, it is a block, and its chain and
+    /// height are those that come next.
     pub fn open(&self, frame: &Frame) -> Result<Block, Finding> {
         let height = self.state.tip().height + 1;
+        // What a block is, its protocol says: of one that is not known, nothing more can be told.
+        self.state.next_protocol()?;
         let block = Block::decode(&frame.block.0)
             .map_err(|refusal| Finding::of_refusal(Some(height), Part::Block, &refusal))?;
         self.expect(&block)?;
         Ok(block)
     }
 
-    /// The second half of step 1, for a block that was decoded already: whether its chain and height are those
-    /// that come next.
+    /// Step 1 for a block that was decoded already: whether its protocol is spoken here, and its chain and height are
+    /// those that come next.
     pub fn expect(&self, block: &Block) -> Result<(), Finding> {
+        self.state.next_protocol()?;
         let height = self.state.tip().height + 1;
         let found = |part, detail| Finding::of(Some(height), part, detail);
         let header = &block.header;
@@ -309,6 +314,14 @@ impl Finding {
             }
             Invalid::Record { at, refusal, .. } => Self::of_refusal(Some(height), Part::Record(at), &refusal),
             Invalid::TooLarge { detail, .. } => Self::of(Some(height), Part::Block, detail),
+            Invalid::Protocol(unsupported) => unsupported.into(),
         }
+    }
+}
+
+impl From<UnsupportedProtocol> for Finding {
+    fn from(unsupported: UnsupportedProtocol) -> Self {
+        let code = Some(Code::Unsupported);
+        Self { code, ..Self::of(Some(unsupported.height), Part::Header("version"), unsupported.to_string()) }
     }
 }

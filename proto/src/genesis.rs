@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::hash::{Digest, Domain};
 use crate::key::PublicKey;
-use crate::limits::{GENESIS_BYTES_MAX, GENESIS_MEMBERS_MAX};
+use crate::limits::{GENESIS_BYTES_MAX, GENESIS_MEMBERS_MAX, PARAMETER_CLOCK_MS_MAX, PARAMETER_SUBMIT_AHEAD_MS_MAX};
 use crate::record::{AuthorityName, EnrolledKey, ValidatorKeys, check_keys};
 use crate::refusal::{Code, Refusal};
 use crate::scope::Scope;
 use crate::time::LedgerTime;
 
-/// The protocol version that this code speaks.
+/// The protocol version that chains start with, and the highest that this code speaks.
 pub const PROTOCOL: u32 = 1;
 
 /// Where a chain starts.
@@ -59,6 +59,23 @@ impl Default for Parameters {
     /// An hour to get a signed record in; half a second between clocks; a proposal two seconds under way.
     fn default() -> Self {
         Self { submit_ahead_ms_max: 3_600_000, clock_bound_ms: 500, proposal_age_ms_max: 2_000 }
+    }
+}
+
+impl Parameters {
+    /// Whether a chain can live with them, in its genesis and from a record alike.
+    pub fn check(&self) -> Result<(), Refusal> {
+        for (name, found, least, most) in [
+            ("submit_ahead_ms_max", self.submit_ahead_ms_max, 1, PARAMETER_SUBMIT_AHEAD_MS_MAX),
+            ("clock_bound_ms", self.clock_bound_ms, 1, PARAMETER_CLOCK_MS_MAX),
+            ("proposal_age_ms_max", self.proposal_age_ms_max, 0, PARAMETER_CLOCK_MS_MAX),
+        ] {
+            if found < least || found > most {
+                let detail = format!("`{name}` is {found} milliseconds, expected {least} to {most}");
+                return Err(Refusal::of(Code::BadRequest, "parameters", detail));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -135,9 +152,7 @@ impl Genesis {
                 format!("{}, expected 1 to {}, the number of authorities", self.root_quorum, self.authorities.len()),
             );
         }
-        if self.parameters.submit_ahead_ms_max == 0 || self.parameters.clock_bound_ms == 0 {
-            return refuse(Code::BadRequest, "parameters", "a bound of 0 milliseconds would refuse everything".into());
-        }
+        self.parameters.check()?;
         self.check_members()
     }
 

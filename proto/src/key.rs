@@ -144,6 +144,12 @@ impl SecretKey {
         Signature(self.0.sign(message).to_bytes())
     }
 
+    /// Signs the text of a note, whose form C2SP fixes without a tag of ours. Only for
+    /// [`crate::checkpoint::Checkpoint::sign`]: such a text has no zero byte, with which each of our tags ends.
+    pub(crate) fn sign_note(&self, text: &[u8]) -> Signature {
+        Signature(self.0.sign(text).to_bytes())
+    }
+
     /// The proof that whoever presents this key holds its secret, for chain `chain`
     /// (32 zero bytes in a genesis).
     pub fn prove_possession(&self, chain: &Digest) -> Signature {

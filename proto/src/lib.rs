@@ -18,6 +18,7 @@
 //! | [`merkle`] | the RFC 6962 tree, inclusion and consistency proofs |
 //! | [`block`] | header, block, outcomes, and the commit leaf that ends each block |
 //! | [`certificate`] | the votes that made a block final |
+//! | [`checkpoint`] | what validators sign about the log, as transparency tools read it |
 //! | [`index`] | the access entries, arranged for decisions |
 //! | [`state`] | the deterministic state machine: a block in, changes and outcomes out |
 //! | [`decision`] | may this subject do this to this object |
@@ -36,6 +37,7 @@ pub mod api;
 pub mod audit;
 pub mod block;
 pub mod certificate;
+pub mod checkpoint;
 pub mod codec;
 pub mod decision;
 pub mod export;

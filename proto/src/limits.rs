@@ -29,6 +29,17 @@ pub const SCOPE_PATTERNS_MAX: usize = 16;
 pub const SET_MEMBERS_MAX: usize = 64;
 /// Authorities and validators that a genesis may name: enough for a federation, few enough to read.
 pub const GENESIS_MEMBERS_MAX: usize = 128;
+/// The longest that the parameter `submit_ahead_ms_max` may be, ten years: a signed grant that can still
+/// be submitted later than that is one that everybody has forgotten.
+pub const PARAMETER_SUBMIT_AHEAD_MS_MAX: u64 = 10 * 365 * 86_400_000;
+/// The longest that the parameters `clock_bound_ms` and `proposal_age_ms_max` may be, a day: one lying proposer can move
+/// the chain's time by no more at a block.
+pub const PARAMETER_CLOCK_MS_MAX: u64 = 86_400_000;
+/// From a record that activates a protocol version to its first height, in heights, at least: every node has heard of it
+/// by then.
+pub const ACTIVATION_LEAD_MIN: u64 = 8;
+/// The same, at most: an activation that never comes would be in the way of every other.
+pub const ACTIVATION_LEAD_MAX: u64 = 1_000_000;
 /// Bytes of an encoded genesis.
 pub const GENESIS_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one encoded block, header included.

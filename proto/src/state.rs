@@ -14,6 +14,10 @@
 mod authority;
 mod changes;
 mod execution;
+mod protocol;
+mod signers;
+mod turns;
+mod validators;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -24,10 +28,11 @@ use hashbrown::HashMap;
 
 pub use authority::{Authorities, Authority, KnownKey};
 pub use changes::{Changes, Placed};
+pub use protocol::{Activation, UnsupportedProtocol};
 
-use crate::block::{BLOCK_VERSION, Block, Header, records_root};
+use crate::block::{Block, Header, records_root};
 use crate::codec::Blob;
-use crate::genesis::Genesis;
+use crate::genesis::{Genesis, PROTOCOL, Parameters};
 use crate::hash::Digest;
 use crate::index::{EntryOrdinal, HashKey, Index, NewEntry};
 use crate::key::{KeyId, PublicKey, Signature};
@@ -38,6 +43,9 @@ use crate::refusal::{Code, Refusal};
 use crate::time::LedgerTime;
 use execution::{Execution, Judgement};
 pub(crate) use execution::{not_ones_own, too_many_grants, too_many_memberships};
+use protocol::Protocols;
+use turns::Turns;
+use validators::Validators;
 
 /// The last block, as the next one needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +84,12 @@ pub struct State {
     tip: Tip,
     log: Frontier,
     authorities: Authorities,
-    validators: Vec<ValidatorKeys>,
+    validators: Validators,
+    parameters: Parameters,
+    protocols: Protocols,
+    /// The highest protocol version that this program speaks.
+    speaks: u32,
+    turns: Turns,
     index: Index,
     /// The leaves of the records that are no access entry.
     others: HashMap<RecordId, u64, HashKey>,
@@ -119,6 +132,9 @@ pub enum Invalid {
         /// What is too large.
         detail: alloc::string::String,
     },
+    /// It cannot be told: the height is under a protocol version that this program does not speak.
+    #[error(transparent)]
+    Protocol(#[from] UnsupportedProtocol),
 }
 
 /// A block that was built, with what follows from it.
@@ -154,13 +170,23 @@ impl State {
             tip: Tip { height: 0, time: genesis.time, commit_leaf: chain, block: chain },
             log: Frontier::new(),
             authorities: Authorities::of(&genesis),
-            validators: genesis.validators.clone(),
+            validators: Validators::of(&genesis),
+            parameters: genesis.parameters.clone(),
+            protocols: Protocols::of(genesis.protocol),
+            speaks: PROTOCOL,
+            turns: Turns::default(),
             index: Index::new(genesis.time, key),
             others: HashMap::with_hasher(key),
             waiting: BTreeMap::new(),
             waiting_of: BTreeMap::new(),
             genesis,
         })
+    }
+
+    /// The same, in a program that speaks every protocol version up to `max`.
+    #[must_use]
+    pub fn speaking(self, max: u32) -> Self {
+        Self { speaks: max, ..self }
     }
 
     /// The genesis.
@@ -190,7 +216,39 @@ impl State {
 
     /// The validators of the next height.
     pub fn validators(&self) -> &[ValidatorKeys] {
-        &self.validators
+        self.validators.present()
+    }
+
+    /// Who proposes at the next height, by the ids of voting keys: in round r the one at place r, modulo their
+    /// number. All validators stand in it; those that missed their last turn stand at the end for a while.
+    pub fn proposing_order(&self) -> Vec<KeyId> {
+        self.turns.order(&self.validators.voters(), self.tip.height + 1)
+    }
+
+    /// The chain's own bounds, as the next block is judged by them.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The protocol version in force at a height; of a height that lies ahead, by what is known now.
+    pub fn protocol_at(&self, height: u64) -> u32 {
+        self.protocols.at(height)
+    }
+
+    /// The protocol version that is to come into force after the next height, and when.
+    pub fn pending_activation(&self) -> Option<Activation> {
+        self.protocols.pending(self.tip.height + 1)
+    }
+
+    /// The protocol version of the next height.
+    ///
+    /// # Errors
+    /// If this program does not speak it. Then it can take part no longer: [`State::build`] and [`State::execute`]
+    /// answer with the same error, while everything that asks about the chain so far goes on.
+    pub fn next_protocol(&self) -> Result<u32, UnsupportedProtocol> {
+        let height = self.tip.height + 1;
+        let (needs, speaks) = (self.protocol_at(height), self.speaks);
+        if needs > speaks { Err(UnsupportedProtocol { height, needs, speaks }) } else { Ok(needs) }
     }
 
     /// The access entries.
@@ -217,7 +275,7 @@ impl State {
     }
 
     /// Checks everything about a record that does not depend on entries: chain, authority, keys,
-    /// signatures, threshold. Costs one signature check per signature.
+    /// signatures, threshold or root quorum. Costs one signature check per signature.
     pub fn verify(&self, signed: Signed) -> Result<Verified, Refusal> {
         self.identify(signed, |key, signed, signature| key.verify(signed.signed_bytes(), signature).is_ok())
     }
@@ -239,28 +297,11 @@ impl State {
             let detail = format!("signed for chain {}, this chain is {}", statement.chain, self.chain);
             return Err(Refusal::of(Code::WrongChain, "chain", detail));
         }
-        let (ordinal, authority) = self.authorities.by_name(&statement.authority).ok_or_else(|| {
+        let (ordinal, _) = self.authorities.by_name(&statement.authority).ok_or_else(|| {
             let detail = format!("authority `{}` is not known to this chain", statement.authority);
             Refusal::of(Code::UnknownAuthority, "issuingAuth", detail)
         })?;
-        let mut keys = Vec::with_capacity(signed.signatures().len());
-        for (id, signature) in signed.signatures() {
-            let known = authority.key(id).ok_or_else(|| {
-                let detail = format!("key {id} was never admitted to authority `{}`", statement.authority);
-                Refusal::of(Code::UnknownKey, "signatures", detail)
-            })?;
-            if !fits(&known.key, &signed, signature) {
-                let detail = format!("the signature of key {id} does not fit the signed bytes");
-                return Err(Refusal::of(Code::BadSignature, "signatures", detail));
-            }
-            keys.push(known.ordinal);
-        }
-        if keys.len() < usize::from(authority.threshold) {
-            let (found, name, needed) = (keys.len(), &statement.authority, authority.threshold);
-            let detail = format!("{found} signatures, authority `{name}` needs {needed}");
-            return Err(Refusal::of(Code::ThresholdNotMet, "signatures", detail));
-        }
-        keys.sort_unstable();
+        let keys = signers::signers(&self.authorities, self.genesis.root_quorum, ordinal, &signed, fits)?;
         Ok(Verified { signed, authority: ordinal, keys })
     }
 
@@ -276,13 +317,14 @@ impl State {
     /// out and reported, except that a restrictive record which fails only by state goes in, rejected.
     ///
     /// # Errors
-    /// If `time` is not later than the last block's.
+    /// If `time` is not later than the last block's, or this program does not speak the next block's protocol.
     pub fn build(
         &self,
         time: LedgerTime,
         proposer: KeyId,
         records: impl IntoIterator<Item = Verified>,
     ) -> Result<Built, Invalid> {
+        self.next_protocol()?;
         self.check_time(self.tip.height + 1, time)?;
         let mut execution = Execution::new(self, time);
         let mut refused = Vec::new();
@@ -311,8 +353,9 @@ impl State {
         let fault = |field, found: &dyn core::fmt::Display, expected: &dyn core::fmt::Display| {
             Err(Invalid::Header { height, field, found: found.to_string(), expected: expected.to_string() })
         };
-        if header.version != BLOCK_VERSION {
-            return fault("version", &header.version, &BLOCK_VERSION);
+        let protocol = self.next_protocol()?;
+        if u32::from(header.version) != protocol {
+            return fault("version", &header.version, &protocol);
         }
         if header.chain != self.chain {
             return fault("chain", &header.chain, &self.chain);
@@ -324,7 +367,7 @@ impl State {
             return fault("previous", &header.previous, &self.tip.commit_leaf);
         }
         self.check_time(height, header.time)?;
-        if !self.validators.iter().any(|validator| validator.vote.key.id() == header.proposer) {
+        if !self.validators().iter().any(|validator| validator.vote.key.id() == header.proposer) {
             return fault("proposer", &header.proposer, &"a validator of this height");
         }
         self.check_size(block)?;
@@ -392,6 +435,18 @@ impl State {
                 }
             }
         }
+        // Whose turn it was follows from the validators before this block changed them.
+        self.turns.note(&self.validators.voters(), header.height, &header.proposer);
+        if let Some(validators) = changes.validators {
+            self.turns.keep(&validators.voters());
+            self.validators = validators;
+        }
+        if let Some(parameters) = changes.parameters {
+            self.parameters = parameters;
+        }
+        if let Some(protocols) = changes.protocols {
+            self.protocols = protocols;
+        }
         self.index.advance(header.time);
         self.tip =
             Tip { height: header.height, time: header.time, commit_leaf: changes.leaf.hash(), block: header.hash() };
@@ -425,10 +480,11 @@ impl State {
 
     /// The header of the next block, once it is executed.
     fn next_header(&self, time: LedgerTime, proposer: KeyId, records: Digest, result: Digest) -> Header {
+        let height = self.tip.height + 1;
         Header {
-            version: BLOCK_VERSION,
+            version: u16::try_from(self.protocol_at(height)).expect("only what a header can say is ever activated"),
             chain: self.chain,
-            height: self.tip.height + 1,
+            height,
             previous: self.tip.commit_leaf,
             time,
             proposer,

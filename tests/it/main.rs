@@ -2,6 +2,7 @@
 //! killed, lied to, or handed garbage.
 
 mod changes;
+mod checkpoints;
 mod decisions;
 mod entries;
 mod faults;
@@ -14,6 +15,7 @@ mod lifecycle;
 #[allow(dead_code, reason = "shared with the tests of `proto`, which use all of it")]
 #[path = "../../proto/tests/it/naive.rs"]
 mod naive;
+mod operate;
 mod powercut;
 mod rot;
 mod searches;

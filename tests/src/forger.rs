@@ -11,6 +11,7 @@ use writ_proto::genesis::Genesis;
 use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::{KeyId, SecretKey};
 use writ_proto::merkle::{self, Frontier};
+use writ_proto::record::ValidatorKeys;
 use writ_proto::time::LedgerTime;
 
 /// What a block is to hold, and what is claimed of it.
@@ -22,6 +23,12 @@ pub struct Claimed {
     pub proposer: KeyId,
     /// The bytes of its records, each with what is claimed to have become of it.
     pub records: Vec<(Vec<u8>, Outcome)>,
+    /// The version of its header.
+    pub version: u16,
+    /// Who votes for it.
+    pub voters: Vec<SecretKey>,
+    /// The validators that are claimed to be the next height's.
+    pub next_validators: Vec<ValidatorKeys>,
     /// What is wrong beside that.
     pub lie: Lie,
 }
@@ -98,8 +105,8 @@ pub const LIES: [Lie; 20] = [
     Lie::LaterRound,
 ];
 
-/// The export of a chain of these blocks, all of them voted for by `voters`. A lie about votes is the last one's.
-pub fn forge(genesis: &Genesis, voters: &[SecretKey], blocks: &[Claimed]) -> Vec<u8> {
+/// The export of a chain of these blocks. A lie about votes is the last voter's.
+pub fn forge(genesis: &Genesis, blocks: &[Claimed]) -> Vec<u8> {
     let chain = genesis.chain_id();
     let mut log = Frontier::new();
     let mut previous = chain;
@@ -111,7 +118,7 @@ pub fn forge(genesis: &Genesis, voters: &[SecretKey], blocks: &[Claimed]) -> Vec
         }
         let mut executed = Executed {
             outcomes: outcomes_root(claimed.records.iter().map(|(_, outcome)| *outcome)),
-            next_validators: validators_hash(&genesis.validators),
+            next_validators: validators_hash(&claimed.next_validators),
             map_root: Digest::ZERO,
             log_size: log.size(),
             log_root: log.root(),
@@ -123,7 +130,7 @@ pub fn forge(genesis: &Genesis, voters: &[SecretKey], blocks: &[Claimed]) -> Vec
             _ => {}
         }
         let mut header = Header {
-            version: BLOCK_VERSION,
+            version: claimed.version,
             chain,
             height,
             previous,
@@ -141,7 +148,7 @@ pub fn forge(genesis: &Genesis, voters: &[SecretKey], blocks: &[Claimed]) -> Vec
             Lie::Result => header.result.0[31] ^= 1,
             _ => {}
         }
-        let certificate = certify(&chain, voters, height, header.hash(), claimed.lie);
+        let certificate = certify(&chain, &claimed.voters, height, header.hash(), claimed.lie);
         let leaf = CommitLeaf { version: BLOCK_VERSION, header: header.clone(), executed };
         previous = leaf.hash();
         log.push(previous);

@@ -19,6 +19,7 @@ pub mod issuer;
 pub mod load;
 pub mod netlab;
 pub mod node;
+pub mod outside;
 pub mod process;
 pub mod programs;
 pub mod python;

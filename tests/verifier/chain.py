@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 import genesis as genesis_of
 from codec import Malformed, Reader, tag, tagged_hash, u16, u32, u64
 from genesis import GENESIS_BYTES_MAX, MEMBERS_MAX, Genesis
+from governing import PROTOCOL
 from keys import is_signature
 from ledger import Invalid, Ledger
 from tree import Tree, leaf_hash, root_of
@@ -115,12 +116,16 @@ class Chain:
     def append(self, frame: bytes) -> None:
         """Verifies the next block and takes it."""
         height = self.height + 1
+        governing = self.ledger.governing
+        protocol = governing.protocol_at(height)
         part = "frame"
         try:
             reader = Reader(frame)
             block = reader.blob(FRAME_BYTES_MAX)
             certificate = Certificate.read(reader)
             reader.end()
+            if protocol > PROTOCOL:
+                raise Finding(height, "header version", f"protocol {protocol} is in force, {PROTOCOL} is spoken here")
             part = "block"
             if len(block) > BLOCK_BYTES_MAX:
                 raise Malformed(f"at most {BLOCK_BYTES_MAX} bytes expected, found {len(block)}")
@@ -134,11 +139,13 @@ class Chain:
         self.expect(height, header, "chain", self.genesis.chain_id)
         self.expect(height, header, "height", height)
         read = self.each_record(height, records, self.ledger.read)
-        self.expect(height, header, "version", 1)
+        self.expect(height, header, "version", protocol)
         self.expect(height, header, "previous", self.previous)
         if header.time <= self.times[-1]:
             raise Finding(height, "header time", f"later than {self.times[-1]} expected, found {header.time}")
-        if header.proposer not in self.genesis.voters:
+        # Those of this height: what its records change of them counts from the next one on.
+        voters = governing.voters()
+        if header.proposer not in voters:
             raise Finding(height, "header proposer", f"{header.proposer.hex()} is no validator's voting key")
         self.expect(height, header, "records", root_of(records))
         self.ledger.begin_block(height, header.time)
@@ -150,7 +157,7 @@ class Chain:
         executed = b"".join(
             [
                 root_of(u16(outcome) for outcome in outcomes),
-                self.genesis.validators_hash,
+                governing.validators_hash(),
                 ZERO,
                 u64(self.log.size),
                 self.log.root(),
@@ -158,7 +165,8 @@ class Chain:
         )
         self.expect(height, header, "result", tagged_hash("writ/result/v1", executed))
         encoded_header = block[:HEADER_BYTES]
-        fault = self.fault_of_certificate(height, tagged_hash("writ/block/v1", encoded_header), certificate)
+        block_hash = tagged_hash("writ/block/v1", encoded_header)
+        fault = self.fault_of_certificate(height, block_hash, certificate, voters)
         if fault is not None:
             raise Finding(height, "certificate", fault)
         commit_leaf = tag("commit/writ/v1") + u16(1) + encoded_header + executed
@@ -180,21 +188,23 @@ class Chain:
                 raise Finding(height, f"record {at}", str(error)) from error
         return done
 
-    def fault_of_certificate(self, height: int, block_hash: bytes, certificate: Certificate) -> str | None:
+    def fault_of_certificate(
+        self, height: int, block_hash: bytes, certificate: Certificate, voters: dict[bytes, bytes]
+    ) -> str | None:
         if (certificate.height, certificate.block) != (height, block_hash):
             return "is of another block"
         signers = {signer for signer, _ in certificate.signatures}
         if len(signers) != len(certificate.signatures):
             return "a signer stands twice"
         for signer, signature in certificate.signatures:
-            key = self.genesis.voters.get(signer)
+            key = voters.get(signer)
             if key is None:
                 return f"{signer.hex()} is no validator's voting key"
             # A precommit (1) for (1) this block.
             vote = u32(1) + u64(height) + u32(certificate.round) + b"\1" + block_hash + signer
             if not is_signature(key, signature, tag("writ/vote/v1") + self.genesis.chain_id + vote):
                 return f"the vote of {signer.hex()} is not valid"
-        quorum = 2 * len(self.genesis.voters) // 3 + 1
+        quorum = 2 * len(voters) // 3 + 1
         return None if len(signers) >= quorum else f"{quorum} votes expected, found {len(signers)}"
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import codec
+import records
 from codec import Malformed, Reader, tagged_hash, u64
 from keys import is_admitted, key_id
 from names import action_covers, covers, is_action, is_party, is_pattern, parse_time
-from records import TEXT_MAX, require
+from records import TEXT_MAX, EnrolledKey, Parameters, Validator, decode_parameters, require
 
 GENESIS_BYTES_MAX = 1048576
 MEMBERS_MAX = 128
@@ -56,52 +57,53 @@ class Authority:
 @dataclass(frozen=True)
 class Genesis:
     chain_id: bytes
+    protocol: int
     time: int
-    submit_ahead_ms_max: int
+    parameters: Parameters
     authorities: dict[str, Authority]
-    # Voting keys by their ids.
-    voters: dict[bytes, bytes]
-    # Tagged hash of the list of validators.
-    validators_hash: bytes
+    # How many roots must sign a change of the chain itself.
+    root_quorum: int
+    validators: list[Validator]
 
 
 def decode(data: bytes) -> Genesis:
     """Everything that section 6 asks for, admission of each key included."""
     require(len(data) <= GENESIS_BYTES_MAX, f"a genesis of at most {GENESIS_BYTES_MAX} bytes")
     reader = Reader(data)
-    require(reader.u32() == 1, "protocol 1")
+    protocol = reader.u32()
+    require(protocol == 1, "protocol 1")
     chain = reader.blob(255)
     require(len(chain) > 0 and all(0x21 <= byte <= 0x7E and byte != 0x2B for byte in chain), "the name of a chain")
     time = reader.time()
-    submit_ahead_ms_max, clock_bound_ms, _proposal_age_ms_max = reader.u64(), reader.u64(), reader.u64()
-    require(submit_ahead_ms_max > 0 and clock_bound_ms > 0, "parameters that are not zero")
+    parameters = decode_parameters(reader)
+    require(parameters.is_sound(), "parameters within their bounds")
     authorities = reader.list(lambda: decode_authority(reader), 1, MEMBERS_MAX)
     require(len({one.name for one in authorities}) == len(authorities), "no name of an authority twice")
-    require(1 <= reader.u8() <= len(authorities), "a quorum of 1 to the number of authorities")
-    start = reader.at
+    root_quorum = reader.u8()
+    require(1 <= root_quorum <= len(authorities), "a quorum of 1 to the number of authorities")
     validators = reader.list(lambda: decode_validator(reader), 1, MEMBERS_MAX)
-    validators_hash = tagged_hash("writ/validators/v1", data[start : reader.at])
     reader.end()
-    require(len({name for name, _, _ in validators}) == len(validators), "no name of a validator twice")
-    keys = [key for _, vote, checkpoint in validators for key in (vote, checkpoint)]
+    require(len({one.name for one in validators}) == len(validators), "no name of a validator twice")
+    keys = [enrolled.key for one in validators for enrolled in (one.vote, one.checkpoint)]
     require(len(set(keys)) == len(keys), "no key of a validator twice")
     require(
         not any(key in one.keys.values() for one in authorities for key in keys), "no authority's key as a validator's"
     )
     return Genesis(
         tagged_hash("writ/genesis/v1", data),
+        protocol,
         time,
-        submit_ahead_ms_max,
+        parameters,
         {one.name: one for one in authorities},
-        {key_id(vote): vote for _, vote, _ in validators},
-        validators_hash,
+        root_quorum,
+        validators,
     )
 
 
 def decode_authority(reader: Reader) -> Authority:
     name = reader.text(TEXT_MAX)
     require(is_party(name), "the name of an authority")
-    keys = reader.list(lambda: decode_key(reader), 1, KEYS_MAX)
+    keys = reader.list(lambda: decode_key(reader).key, 1, KEYS_MAX)
     require(len(set(keys)) == len(keys), f"no key of `{name}` twice")
     threshold = reader.u8()
     require(1 <= threshold <= len(keys), f"a threshold of 1 to {len(keys)}")
@@ -110,16 +112,17 @@ def decode_authority(reader: Reader) -> Authority:
     return Authority(name, {key_id(key): key for key in keys}, threshold, rules)
 
 
-def decode_validator(reader: Reader) -> tuple[str, bytes, bytes]:
+def decode_validator(reader: Reader) -> Validator:
     name = reader.text(TEXT_MAX)
     require(is_party(name), "the name of a validator")
-    return name, decode_key(reader), decode_key(reader)
+    return Validator(name, decode_key(reader), decode_key(reader))
 
 
-def decode_key(reader: Reader) -> bytes:
-    key, possession = reader.digest(), reader.signature()
-    require(is_admitted(key, possession, ZERO), f"a sound key with its possession (at byte {reader.at - 96})")
-    return key
+def decode_key(reader: Reader) -> EnrolledKey:
+    enrolled = records.decode_key(reader)
+    admitted = is_admitted(enrolled.key, enrolled.possession, ZERO)
+    require(admitted, f"a sound key with its possession (at byte {reader.at - 96})")
+    return enrolled
 
 
 def decode_rule(reader: Reader) -> Rule:

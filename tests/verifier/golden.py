@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import chain
+import checkpoint
 import codec
 import genesis
 import keys
@@ -19,6 +20,8 @@ import names
 import records
 import tree
 from codec import Reader, tag, tagged_hash
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from governing import Governing
 from ledger import ACCEPTED, CODES
 
 FOLDER = Path(__file__).resolve().parents[2] / "proto" / "tests" / "golden"
@@ -103,7 +106,8 @@ def check_keys(tally: Tally) -> None:
 
 
 def check_records(tally: Tally) -> None:
-    for file in ("record-access.txt", "record-revoke.txt", "record-signatures.txt"):
+    kinds = ("access", "revoke", "validator", "parameter", "signatures")
+    for file in (f"record-{kind}.txt" for kind in kinds):
         golden = load(file)
         for name in (name for name in golden if f"{name}.id" in golden):
             record = records.decode(golden[name])
@@ -139,8 +143,33 @@ def check_genesis(tally: Tally) -> None:
     for name in ("validators-1", "validators-4"):
         read = genesis.decode(golden[name])
         tally.same(name, read.chain_id, golden[f"{name}.chain-id"])
-        tally.same(name, read.validators_hash, golden[f"{name}.validators-hash"])
+        tally.same(name, Governing(read).validators_hash(), golden[f"{name}.validators-hash"])
     tally.same("genesis.json", genesis.encoding_of((FOLDER / "genesis.json").read_bytes()), golden["validators-1"])
+
+
+def check_checkpoints(tally: Tally) -> None:
+    golden, origin, root = load("checkpoint.txt"), "ledger.example/test", b"\xd1" * 32
+    text = checkpoint.body(origin, 70_000, root)
+    tally.same("body", text.encode(), golden["body"])
+    tally.same("cosigned", checkpoint.cosigned(1_795_305_600, text).encode(), golden["cosigned-by-validator0"])
+    validators, signed = [], []
+    for n in range(4):
+        name, private = f"validator{n}", Ed25519PrivateKey.from_private_bytes(bytes([200 + n]) * 32)
+        key = private.public_key().public_bytes_raw()
+        full, time = f"{origin}/{name}", 1_795_305_600 + n
+        validators.append((name, key))
+        for use, of, kind in (("log", origin, checkpoint.LOG), ("cosigner", full, checkpoint.COSIGNER)):
+            tally.same(f"{name}: {use}", checkpoint.note_key_id(of, kind, key), golden[f"{name}.{use}-key-id"])
+            tally.same(f"{name}: {use}", checkpoint.vkey(of, kind, key).encode(), golden[f"{name}.{use}-vkey"])
+        # Ed25519 signs alike everywhere.
+        signatures = (private.sign(text.encode()), private.sign(checkpoint.cosigned(time, text).encode()))
+        wire = checkpoint.Wire(golden[f"{name}.wire"])
+        said = (wire.height, wire.size, wire.root, wire.time, wire.log_signature, wire.cosignature)
+        tally.same(f"{name}: wire", said, (9, 70_000, root, time, *signatures))
+        tally.same(f"{name}: wire", (wire.is_of(origin, key), wire.is_of(origin + "x", key)), (True, False))
+        signed.append((name, key, signatures[0], time, signatures[1]))
+    tally.same("note", checkpoint.note(origin, 70_000, root, signed[:3]).encode(), golden["note"])
+    tally.same("policy", checkpoint.policy(origin, validators).encode(), golden["policy"])
 
 
 def check_export(tally: Tally) -> None:
@@ -164,9 +193,39 @@ def check_export(tally: Tally) -> None:
                 sys.exit(f"byte {at} changed by {bits:#04x} is not noticed")
 
 
+def check_changes(tally: Tally) -> None:
+    golden = load("changes.txt")
+    frames = [golden[name] for name in golden if name.startswith("frame-")]
+    file = golden["header"] + b"".join(frames) + golden["trailer"]
+    chain_id = load("genesis.txt")["validators-4.chain-id"]
+    good = chain.verify(io.BytesIO(file), chain_id)
+    tally.same("height", good.height, len(frames))
+    tally.same("protocols", [good.ledger.governing.protocol_at(height) for height in (11, 12)], [1, 2])
+    tally.same("a parameter", good.ledger.governing.parameters.clock_bound_ms, 250)
+    # After each block, the validators that it leaves.
+    followed = chain.Chain(good.genesis)
+    for height, frame in enumerate(frames, start=1):
+        followed.append(frame[8:])
+        tally.same(
+            f"validators after {height}",
+            followed.ledger.governing.validators_hash(),
+            golden[f"validators-hash-after-{height}"],
+        )
+
+
 def main() -> None:
     tally = Tally()
-    for check in (check_codec, check_hashes, check_keys, check_records, check_log, check_genesis, check_export):
+    for check in (
+        check_codec,
+        check_hashes,
+        check_keys,
+        check_records,
+        check_log,
+        check_genesis,
+        check_checkpoints,
+        check_export,
+        check_changes,
+    ):
         check(tally)
     print(f"{tally.compared} golden values and changes", file=sys.stderr)
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import records
 from codec import TIME_MAX, Malformed
 from genesis import Authority, Genesis
+from governing import ACCEPTED, BAD_REQUEST, CONFLICT, LIMIT_EXCEEDED, NOT_FOUND, Governing
 from keys import is_signature
 from records import DENIED, GRANTED, Access, Record, Revoke
 
-ACCEPTED = 0
-OUT_OF_SCOPE, FORBIDDEN, NOT_FOUND, CONFLICT, LIMIT_EXCEEDED = 10, 12, 13, 14, 16
+OUT_OF_SCOPE, FORBIDDEN = 10, 12
 CODES = {
+    BAD_REQUEST: "bad_request",
     OUT_OF_SCOPE: "out_of_scope",
     FORBIDDEN: "forbidden",
     NOT_FOUND: "not_found",
@@ -53,6 +54,9 @@ class Entry:
 class Ledger:
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
+        self.governing = Governing(genesis)
+        # Of this block: what its records change of them counts from the next one on.
+        self.parameters = genesis.parameters
         self.entries: list[Entry] = []
         # Every id in the log; the entry, if that is what it became.
         self.ids: dict[bytes, Entry | None] = {}
@@ -69,6 +73,7 @@ class Ledger:
 
     def begin_block(self, height: int, time: int) -> None:
         self.height, self.time = height, time
+        self.parameters = self.governing.parameters
         self.rejected_by_key.clear()
         # What ceased to wait in the block before counted until its end.
         self.waiting_count.subtract(self.leaving)
@@ -87,7 +92,7 @@ class Ledger:
         """The outcome of the record at this index; what it does is done."""
         if record.id in self.ids:
             raise Invalid("a record with this id is in the log")
-        latest = min(self.time + self.genesis.submit_ahead_ms_max, TIME_MAX)
+        latest = min(self.time + self.parameters.submit_ahead_ms_max, TIME_MAX)
         if record.submit_by is not None and not self.time <= record.submit_by <= latest:
             raise Invalid(f"`submit_by` of {self.time} to {latest} expected, found {record.submit_by}")
         code = self.fault(record)
@@ -113,21 +118,30 @@ class Ledger:
         authority = self.genesis.authorities.get(record.authority)
         if authority is None:
             raise Invalid(f"no authority `{record.authority}` is known")
+        is_ruling = not isinstance(record.body, (Access, Revoke))
+        # In version 1 every authority is a root.
+        signers = list(self.genesis.authorities.values()) if is_ruling else [authority]
         for key_id, signature in record.signatures:
-            key = authority.keys.get(key_id)
+            key = next((one.keys[key_id] for one in signers if key_id in one.keys), None)
             if key is None:
-                raise Invalid(f"`{authority.name}` has no key {key_id.hex()}")
+                raise Invalid(f"{' or '.join(one.name for one in signers)} has no key {key_id.hex()}")
             if not is_signature(key, signature, record.signed):
                 raise Invalid(f"the signature under key {key_id.hex()} is not valid")
-        if len(record.signatures) < authority.threshold:
-            raise Invalid(f"{authority.threshold} signatures expected, found {len(record.signatures)}")
+        # A key that several authorities have counts for each.
+        complete = [one for one in signers if sum(key_id in one.keys for key_id, _ in record.signatures) >= one.threshold]
+        if authority not in complete:
+            raise Invalid(f"{authority.threshold} signatures of `{authority.name}` expected")
+        if is_ruling and len(complete) < self.genesis.root_quorum:
+            raise Invalid(f"{self.genesis.root_quorum} root authorities expected, found {len(complete)}")
 
     def fault(self, record: Record) -> int:
-        """The first rule of its kind that fails."""
+        """The first rule of its kind that fails. What the root quorum says is done if none does."""
         authority = self.genesis.authorities[record.authority]
         if isinstance(record.body, Access):
             return self.fault_of_access(authority, record.body)
-        return self.fault_of_revoke(authority, record.body)
+        if isinstance(record.body, Revoke):
+            return self.fault_of_revoke(authority, record.body)
+        return self.governing.carry_out(record.body, self.height)
 
     def fault_of_access(self, authority: Authority, access: Access) -> int:
         start = max(access.iss or 0, self.time)
@@ -157,6 +171,9 @@ class Ledger:
     def accept(self, record: Record, index: int) -> Entry | None:
         if isinstance(record.body, Revoke):
             self.revoke(record.authority, record.body.target)
+            return None
+        if not isinstance(record.body, Access):
+            # Carried out when it was judged.
             return None
         entry = Entry(index, self.height, self.time, record.authority, record.body)
         self.entries.append(entry)

@@ -1,6 +1,6 @@
 """Records (docs/format.md, section 5): what an authority signs.
 
-Protocol version 1 carries out two kinds, so two are decoded; a block with any other is invalid whatever stands in it.
+Protocol version 1 carries out four kinds, so four are decoded; a block with any other is invalid whatever stands in it.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+import codec
 from codec import Malformed, Reader, tag, tagged_hash
 from names import is_action, is_name, is_party, is_pattern, is_role
 
@@ -16,7 +17,10 @@ SIGNATURES_MAX = 16
 CONDITION_BYTES_MAX = 1024
 REFERENCE_BYTES_MAX = 256
 GRANTED, DENIED = 0, 1
-ACCESS, REVOKE = 1, 2
+ACCESS, REVOKE, VALIDATOR, PARAMETER = 1, 2, 4, 5
+KINDS = (ACCESS, REVOKE, VALIDATOR, PARAMETER)
+SUBMIT_AHEAD_MS_MAX = 10 * 365 * 86_400_000
+CLOCK_MS_MAX = 86_400_000
 # No text of a name, pattern or action is longer.
 TEXT_MAX = 32 + 1 + 256
 
@@ -39,12 +43,70 @@ class Revoke:
 
 
 @dataclass(frozen=True)
+class EnrolledKey:
+    key: bytes
+    possession: bytes
+
+
+@dataclass(frozen=True)
+class Validator:
+    name: str
+    vote: EnrolledKey
+    checkpoint: EnrolledKey
+
+    def encode(self) -> bytes:
+        keys = (part for one in (self.vote, self.checkpoint) for part in (one.key, one.possession))
+        return codec.text(self.name) + b"".join(keys)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    submit_ahead_ms_max: int
+    clock_bound_ms: int
+    proposal_age_ms_max: int
+
+    def is_sound(self) -> bool:
+        return (
+            1 <= self.submit_ahead_ms_max <= SUBMIT_AHEAD_MS_MAX
+            and 1 <= self.clock_bound_ms <= CLOCK_MS_MAX
+            and self.proposal_age_ms_max <= CLOCK_MS_MAX
+        )
+
+
+@dataclass(frozen=True)
+class Add:
+    new: Validator
+
+
+@dataclass(frozen=True)
+class Remove:
+    key_id: bytes
+
+
+@dataclass(frozen=True)
+class Replace:
+    old: bytes
+    new: Validator
+
+
+@dataclass(frozen=True)
+class Activate:
+    protocol: int
+    height: int
+
+
+# What the root quorum says, and what one authority says.
+Ruling = Add | Remove | Replace | Parameters | Activate
+Body = Access | Revoke | Ruling
+
+
+@dataclass(frozen=True)
 class Record:
     id: bytes
     signed: bytes
     chain: bytes
     authority: str
-    body: Access | Revoke
+    body: Body
     submit_by: int | None
     signatures: list[tuple[bytes, bytes]]
 
@@ -63,15 +125,14 @@ def decode(data: bytes) -> Record:
     reader = Reader(data)
     require(reader.take(15) == tag("writ/record/v1"), "the tag of a record")
     kind = reader.u8()
-    require(kind in (ACCESS, REVOKE), f"kind {ACCESS} or {REVOKE} (found {kind})")
+    require(kind in KINDS, f"a kind of {KINDS} (found {kind})")
     chain = reader.digest()
     authority = reader.text(TEXT_MAX)
     require(is_party(authority), "the name of an authority")
     reader.take(16)  # the nonce: anything
-    body = decode_access(reader) if kind == ACCESS else decode_revoke(reader)
+    body = decode_body(kind, reader)
     id_ = tagged_hash("writ/id/v1", data[: reader.at])
-    restrictive = body.effect == (DENIED if kind == ACCESS else GRANTED)
-    submit_by = None if restrictive else reader.time()
+    submit_by = None if is_restrictive(body) else reader.time()
     signed = data[: reader.at]
     count = reader.u8()
     require(1 <= count <= SIGNATURES_MAX, f"1 to {SIGNATURES_MAX} signatures")
@@ -80,6 +141,47 @@ def decode(data: bytes) -> Record:
     ids = [key_id for key_id, _ in signatures]
     require(all(one < next_ for one, next_ in itertools.pairwise(ids)), "key ids in strictly ascending order")
     return Record(id_, signed, chain, authority, body, submit_by, signatures)
+
+
+def is_restrictive(body: Body) -> bool:
+    if isinstance(body, Access):
+        return body.effect == DENIED
+    return isinstance(body, Revoke) and body.effect == GRANTED
+
+
+def decode_body(kind: int, reader: Reader) -> Body:
+    if kind == ACCESS:
+        return decode_access(reader)
+    if kind == REVOKE:
+        return decode_revoke(reader)
+    return decode_validator_change(reader) if kind == VALIDATOR else decode_parameter_change(reader)
+
+
+def decode_validator_change(reader: Reader) -> Ruling:
+    case = reader.choice(3)
+    if case == 0:
+        return Add(decode_validator(reader))
+    key_id = reader.digest()
+    return Remove(key_id) if case == 1 else Replace(key_id, decode_validator(reader))
+
+
+def decode_parameter_change(reader: Reader) -> Ruling:
+    return decode_parameters(reader) if reader.choice(2) == 0 else Activate(reader.u32(), reader.u64())
+
+
+def decode_validator(reader: Reader) -> Validator:
+    name = reader.text(TEXT_MAX)
+    require(is_party(name), "the name of a validator")
+    return Validator(name, decode_key(reader), decode_key(reader))
+
+
+def decode_key(reader: Reader) -> EnrolledKey:
+    """Its form. Whether the key is admitted depends on where it stands."""
+    return EnrolledKey(reader.digest(), reader.signature())
+
+
+def decode_parameters(reader: Reader) -> Parameters:
+    return Parameters(reader.u64(), reader.u64(), reader.u64())
 
 
 def decode_access(reader: Reader) -> Access:

@@ -42,6 +42,7 @@ fn receipt(records: &[Signed], index: u64) -> Receipt {
         log_root: to_base64(&tree.root().0),
         inclusion: texts(&merkle::prove_inclusion(&tree, index, tree.size()).unwrap()),
         checkpoint: None,
+        checkpoint_inclusion: None,
     };
     let id = records[index as usize].id();
     let (status, duplicate) = (RecordStatus::Committed, false);

@@ -5,12 +5,15 @@
 mod answers;
 mod audits;
 mod changes;
+mod drafts;
 mod imports;
 mod keys;
 mod library;
 mod misuse;
+mod network;
 mod node;
 mod program;
 mod searches;
 mod snapshots;
 mod statements;
+mod trust;

@@ -15,7 +15,8 @@ use writ_proto::api::{
     self, AccessChange, AuthorityAnswer, BlockProof, BriefAnswer, BriefResult, CheckAnswer, DiffPage, EntriesPage,
     Entry, Explanation, Happening, HeaderAnswer, HeadersPage, HistoryEvent, HistoryPage, Idle, LogPoint, Place,
     PreviewAnswer, Problem, Receipt, RecordStatus, RefusedStatement, RevokedBy, RevokedWith, StatementNote, Status,
-    Tuple, entry_of, from_base64, position_token, possessions_of, question_of, rights_of, shown, to_base64,
+    Tuple, ValidatorAnswer, entry_of, from_base64, position_token, possessions_of, question_of, read_position_token,
+    rights_of, shown, to_base64,
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
@@ -61,8 +62,19 @@ pub(crate) struct Faults {
     pub(crate) drifts: bool,
     /// Every answer is `503 stale`.
     pub(crate) is_stale: bool,
+    /// Nothing is ever answered.
+    pub(crate) hangs: bool,
+    /// Every answer is this problem.
+    pub(crate) answers: Option<(u16, &'static str)>,
+    /// Every answer sends to this address.
+    pub(crate) sends_to: Option<&'static str>,
+    /// Callers need this bearer token.
+    pub(crate) wants_token: Option<&'static str>,
+    /// The status tells another root.
+    pub(crate) is_damaged: bool,
 }
 
+#[derive(Clone)]
 struct Chain {
     state: State,
     genesis: Genesis,
@@ -73,6 +85,12 @@ struct Chain {
     records: HashMap<RecordId, (u64, u64, Outcome)>,
     bytes: HashMap<u64, Vec<u8>>,
     faults: Faults,
+    /// Records as they were submitted.
+    received: Vec<Vec<u8>>,
+    /// What callers showed to be let in.
+    authorizations: Vec<Option<String>>,
+    /// Parameters, where the node tells them.
+    parameters: Option<Parameters>,
 }
 
 /// A key from a number.
@@ -125,7 +143,19 @@ impl Node {
             records: HashMap::new(),
             bytes: HashMap::new(),
             faults: Faults::default(),
+            received: Vec::new(),
+            authorizations: Vec::new(),
+            parameters: None,
         };
+        Self::serving(chain)
+    }
+
+    /// Another node that has what this one has now.
+    pub(crate) fn twin(&self) -> Self {
+        Self::serving(self.chain().clone())
+    }
+
+    fn serving(chain: Chain) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let node =
             Self { url: format!("http://{}", listener.local_addr().unwrap()), chain: Arc::new(Mutex::new(chain)) };
@@ -149,6 +179,21 @@ impl Node {
 
     pub(crate) fn faults(&self, faults: Faults) {
         self.chain().faults = faults;
+    }
+
+    /// Records as they were submitted, byte for byte.
+    pub(crate) fn received(&self) -> Vec<Vec<u8>> {
+        self.chain().received.clone()
+    }
+
+    /// The `authorization` of every call so far.
+    pub(crate) fn authorizations(&self) -> Vec<Option<String>> {
+        self.chain().authorizations.clone()
+    }
+
+    /// Tells these parameters.
+    pub(crate) fn parameters(&self, parameters: Parameters) {
+        self.chain().parameters = Some(parameters);
     }
 
     /// Leaves in the log.
@@ -189,10 +234,32 @@ fn serve(stream: TcpStream, chain: &Mutex<Chain>) {
         }
         let mut first = head.first().map_or("", String::as_str).split(' ');
         let (method, target) = (first.next().unwrap_or(""), first.next().unwrap_or(""));
-        let Ok((status, media, answer)) = chain.lock().unwrap().answer(method, target, &body) else { return };
+        let authorization = head.iter().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("authorization").then(|| value.to_owned())
+        });
+        let faults = {
+            let mut chain = chain.lock().unwrap();
+            chain.authorizations.push(authorization.clone());
+            chain.faults
+        };
+        if faults.hangs {
+            loop {
+                thread::park();
+            }
+        }
+        let wanted = faults.wants_token.map(|token| format!("Bearer {token}"));
+        let answer = if wanted.is_some() && authorization != wanted {
+            reply(Err(problem(401, "unauthenticated", None, "no bearer token that is known here")))
+        } else {
+            chain.lock().unwrap().answer(method, target, &body)
+        };
+        let Ok((status, media, answer)) = answer else { return };
         let length = answer.len();
+        let location = faults.sends_to.map_or_else(String::new, |url| format!("location: {url}{target}\r\n"));
+        let status = if faults.sends_to.is_some() { 307 } else { status };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: {media}\r\ncontent-length: {length}\r\nretry-after: 0\r\n\r\n"
+            "HTTP/1.1 {status} X\r\n{location}content-type: {media}\r\ncontent-length: {length}\r\nretry-after: 0\r\n\r\n"
         );
         if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer)).is_err() {
             return;
@@ -257,10 +324,18 @@ impl Chain {
         if self.faults.is_stale {
             return reply(Err(problem(503, "stale", None, "the node has not caught up")));
         }
+        if let Some((status, code)) = self.faults.answers {
+            return reply(Err(problem(status, code, None, "so it was ordered")));
+        }
         match (method, path) {
             ("GET", "/v1/genesis") => reply(Ok(json!(self.genesis))),
             ("GET", "/v1/status") => reply(Ok(json!(self.status()))),
             ("GET", "/v1/authorities") => reply(Ok(json!({ "authorities": self.authorities() }))),
+            ("GET", "/v1/validators") => reply(Ok(self.validators())),
+            ("GET", "/v1/parameters") if self.parameters.is_some() => {
+                let height = self.state.tip().height + 1;
+                reply(Ok(json!({ "height": height, "protocol": 1, "parameters": self.parameters })))
+            }
             ("GET", "/v1/check") => reply(self.check(&query).map(|answer| json!(answer))),
             ("GET", "/v1/who-can") => reply(self.who_can(&query)),
             ("GET", "/v1/what-can") => reply(self.what_can(&query)),
@@ -309,6 +384,7 @@ impl Chain {
         records: Vec<Vec<u8>>,
         query: &HashMap<String, String>,
     ) -> Result<Vec<Result<Value, Problem>>, ()> {
+        self.received.extend(records.iter().cloned());
         if self.faults.is_overloaded > 0 {
             self.faults.is_overloaded -= 1;
             return Ok(records.iter().map(|_| Err(problem(429, "overloaded", None, "too much to do"))).collect());
@@ -450,6 +526,7 @@ impl Chain {
             log_root: to_base64(&self.tree.root().0),
             inclusion: inclusion.iter().map(|hash| to_base64(&hash.0)).collect(),
             checkpoint: None,
+            checkpoint_inclusion: None,
         };
         Ok(Receipt { place: Some(place), ..bare(id, RecordStatus::Committed) })
     }
@@ -513,7 +590,7 @@ impl Chain {
             role: "validator".into(),
             height: tip.height,
             log_size: self.tree.size(),
-            log_root: to_base64(&self.tree.root().0),
+            log_root: to_base64(&if self.faults.is_damaged { Digest::ZERO } else { self.tree.root() }.0),
             commit_leaf: tip.commit_leaf,
             position: self.position(tip.height),
             time: tip.time,
@@ -537,6 +614,16 @@ impl Chain {
         self.genesis.authorities.iter().map(answer).collect()
     }
 
+    fn validators(&self) -> Value {
+        let answer = |validator: &ValidatorKeys| ValidatorAnswer {
+            name: validator.name.clone(),
+            vote_key: validator.vote.key,
+            checkpoint_key: validator.checkpoint.key,
+        };
+        let all: Vec<ValidatorAnswer> = self.state.validators().iter().map(answer).collect();
+        json!({ "height": self.state.tip().height + 1, "validators": all })
+    }
+
     fn check(&self, query: &HashMap<String, String>) -> Result<CheckAnswer, Problem> {
         let question = question_of(&query["sub"], query.get("act").map(String::as_str), &query["obj"]);
         let question = question.map_err(|refusal| of_refusal(&refusal))?;
@@ -548,6 +635,15 @@ impl Chain {
         };
         if height > self.state.tip().height {
             return Err(problem(409, "not_yet", Some("height"), "this node has not reached that height"));
+        }
+        if let Some(token) = query.get("at_least") {
+            let (least, _) = read_position_token(token).unwrap();
+            if least > self.state.tip().height {
+                return Err(problem(409, "not_yet", Some("at_least"), "this node has not reached that height"));
+            }
+            if *token != self.position(least) {
+                return Err(problem(400, "wrong_chain", Some("at_least"), "that is a token of another chain"));
+            }
         }
         let now = writ_client::clock::now().max(self.state.tip().time);
         let at = time("at").or(time("as_of")).unwrap_or(now);

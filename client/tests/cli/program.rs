@@ -63,6 +63,11 @@ impl World {
         Self { folder, node: Node::new(authorities) }
     }
 
+    /// The same before a node of that genesis.
+    pub(crate) fn of(authorities: &[&str], node: Node) -> Self {
+        Self { node, ..Self::new(authorities) }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -7,8 +7,35 @@ use crate::program::writ;
 #[test]
 fn help_is_as_it_was_looked_at() {
     let commands = [
-        "", "key", "key new", "grant", "revoke", "check", "who-can", "what-can", "expiring", "history", "diff",
-        "entry", "log", "import", "export", "audit", "status",
+        "",
+        "key",
+        "key new",
+        "grant",
+        "revoke",
+        "check",
+        "who-can",
+        "what-can",
+        "expiring",
+        "history",
+        "diff",
+        "entry",
+        "log",
+        "import",
+        "export",
+        "audit",
+        "status",
+        "validator",
+        "validator list",
+        "validator add",
+        "validator remove",
+        "validator replace",
+        "parameter",
+        "parameter show",
+        "parameter set",
+        "parameter activate",
+        "sign",
+        "combine",
+        "submit",
     ];
     let mut changed = Vec::new();
     for command in commands {

@@ -135,6 +135,8 @@ pub(crate) struct Actors {
     pub(crate) network: NetworkRef<Ctx>,
     /// Leads to the synchronisation with peers.
     pub(crate) sync: Arc<OutputPort<SyncMsg<Ctx>>>,
+    /// What the engine says of itself.
+    pub(crate) metrics: Metrics,
 }
 
 impl Actors {
@@ -192,7 +194,7 @@ impl Actors {
             host.clone(),
             wal,
             Arc::clone(&sync_port),
-            metrics,
+            metrics.clone(),
             TxEvent::new(),
             supervisor.clone(),
         )
@@ -207,7 +209,7 @@ impl Actors {
             sync.link(supervisor.get_cell());
             sync.subscribe_to_port(&sync_port);
         }
-        Ok(Self { supervisor, ended, network, sync: sync_port })
+        Ok(Self { supervisor, ended, network, sync: sync_port, metrics })
     }
 
     /// Ends them all. What has not ended in time ends with the runtime.

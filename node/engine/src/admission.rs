@@ -145,11 +145,11 @@ impl Admission {
     fn is_due(&self, arrival: &Arrival, tip: u64, members: &Members) -> bool {
         let Arrival { whole, value, .. } = arrival;
         let announcement = &whole.announcement;
-        let proposer = members.proposer(announcement.height, announcement.round);
+        let proposer = members.proposer(announcement.round);
         let published = || whole.published_by.is_some() && self.peers.get(&proposer) == whole.published_by.as_ref();
         // Like the engine, go by the value alone: a re-proposal is signed for another round than the pieces
         // that may still be under way. It must be its signer's turn in the round that was signed.
-        let signed = |s: &Signed| s.value == *value && s.proposer == members.proposer(announcement.height, s.round);
+        let signed = |s: &Signed| s.value == *value && s.proposer == members.proposer(s.round);
         announcement.height == tip + 1
             && announcement.proposer == proposer
             && (published() || self.proposals.get(&announcement.height).is_some_and(|known| known.iter().any(signed)))
@@ -204,14 +204,14 @@ mod tests {
         Members::new(&[1, 2, 3, 4].map(validator)).unwrap()
     }
 
-    /// The secret key of whoever proposes in `round` of `height`.
-    fn turn(height: u64, round: u32) -> SecretKey {
-        let proposer = members().proposer(height, round);
+    /// The secret key of whoever proposes in `round`.
+    fn turn(round: u32) -> SecretKey {
+        let proposer = members().proposer(round);
         (1..=4).map(secret).find(|key| key.public().id() == proposer).unwrap()
     }
 
     fn arrival(height: u64, round: u32, value: u8, from: PeerId, published_by: Option<PeerId>) -> Arrival {
-        let proposer = turn(height, round).public().id();
+        let proposer = turn(round).public().id();
         let value = Digest([value; 32]);
         let announcement = Announcement { height, round, valid_round: None, proposer, value, size: 1 };
         let (reply, _) = tokio::sync::oneshot::channel();
@@ -249,9 +249,9 @@ mod tests {
     fn a_value_waits_for_the_signed_proposal_that_names_it() {
         let (mut admission, members) = (admission(), members());
         assert!(admission.arrive(arrival(7, 0, 1, peer(1), None), TIP, &members).is_none());
-        assert!(admission.proposal(&signed(7, 0, 2, &turn(7, 0)), TIP, &members));
+        assert!(admission.proposal(&signed(7, 0, 2, &turn(0)), TIP, &members));
         assert!(admission.next(TIP, &members).is_none(), "another value");
-        assert!(admission.proposal(&signed(7, 0, 1, &turn(7, 0)), TIP, &members));
+        assert!(admission.proposal(&signed(7, 0, 1, &turn(0)), TIP, &members));
         assert_eq!(admission.next(TIP, &members).unwrap().value, Digest([1; 32]));
         assert!(admission.next(TIP, &members).is_none(), "once");
         assert!(admission.arrive(arrival(7, 0, 1, peer(2), None), TIP, &members).is_some(), "the proposal came first");
@@ -261,19 +261,19 @@ mod tests {
     fn a_proposal_counts_only_if_its_proposer_signed_it_in_turn() {
         let (mut admission, members) = (admission(), members());
         assert!(admission.arrive(arrival(7, 0, 1, peer(1), None), TIP, &members).is_none());
-        let mut forged = signed(7, 0, 1, &turn(7, 0));
+        let mut forged = signed(7, 0, 1, &turn(0));
         forged.message.round = malachitebft_core_types::Round::new(4);
         assert!(!admission.proposal(&forged, TIP, &members), "the signature is for another round");
         assert!(!admission.proposal(&signed(7, 0, 1, &secret(8)), TIP, &members), "a stranger");
-        assert!(!admission.proposal(&signed(6, 0, 1, &turn(6, 0)), TIP, &members), "decided already");
-        assert!(admission.proposal(&signed(7, 0, 1, &turn(7, 1)), TIP, &members), "a validator signed it,");
+        assert!(!admission.proposal(&signed(6, 0, 1, &turn(0)), TIP, &members), "decided already");
+        assert!(admission.proposal(&signed(7, 0, 1, &turn(1)), TIP, &members), "a validator signed it,");
         assert!(admission.next(TIP, &members).is_none(), "but not in its turn");
     }
 
     #[test]
     fn the_proposers_own_peer_needs_no_proposal() {
         let (mut admission, members) = (admission(), members());
-        let proposer = turn(7, 0);
+        let proposer = turn(0);
         admission.claim(peer(1), &claim(peer(1), &proposer), &members);
         admission.claim(peer(2), &claim(peer(3), &proposer), &members);
         admission.claim(peer(4), &claim(peer(4), &secret(8)), &members);
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_ahead_waits_until_its_parent_is_applied() {
         let (mut admission, members) = (admission(), members());
-        assert!(admission.proposal(&signed(8, 0, 1, &turn(8, 0)), TIP, &members));
+        assert!(admission.proposal(&signed(8, 0, 1, &turn(0)), TIP, &members));
         assert!(admission.arrive(arrival(8, 0, 1, peer(1), None), TIP, &members).is_none());
         assert!(admission.next(TIP, &members).is_none());
         admission.prune(TIP + 1, &members);
@@ -320,10 +320,10 @@ mod tests {
             assert!(admission.arrive(arrival(7, n, 2, peer(21), None), TIP, &members).is_none());
         }
         assert!(admission.waiting_for(peer(21)) <= WAITING_BYTES_PER_NEIGHBOUR, "small ones neither");
-        assert!(admission.proposal(&signed(7, 0, 1, &turn(7, 0)), TIP, &members));
+        assert!(admission.proposal(&signed(7, 0, 1, &turn(0)), TIP, &members));
         assert!(admission.next(TIP, &members).is_some());
         for round in 0..100 {
-            admission.proposal(&signed(7, 4 * round, 3, &turn(7, 0)), TIP, &members);
+            admission.proposal(&signed(7, 4 * round, 3, &turn(0)), TIP, &members);
         }
         assert_eq!(admission.proposals[&7].len(), PROPOSALS_PER_PROPOSER);
     }

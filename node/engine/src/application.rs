@@ -135,7 +135,8 @@ pub trait Application: Send + 'static {
     /// The height of the last block that was committed; 0 before the first.
     fn tip(&self) -> u64;
 
-    /// The validators of height `tip + 1`, in any order: a pure function of the log.
+    /// The validators of height `tip + 1`, in the order in which they propose: in round r the one at place r, modulo
+    /// their number. Set and order are a pure function of the log, so that all nodes agree whose turn it is.
     fn validators(&self) -> Vec<Validator>;
 
     /// Whether the next height should start now, without waiting for anybody. Asked of a validator, after each

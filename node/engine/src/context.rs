@@ -311,26 +311,39 @@ pub enum ValidatorsError {
     },
 }
 
-/// The validators of one height: not empty, ascending by the id of their key, each with one vote.
+/// The validators of one height: not empty, each with one vote, and the order in which they propose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Members(Arc<[Member]>);
+pub(crate) struct Members {
+    /// Ascending by the id of their key.
+    sorted: Arc<[Member]>,
+    /// In proposing order, as places in `sorted`.
+    order: Arc<[usize]>,
+}
 
 impl Members {
+    /// The validators of one height, given in proposing order.
     pub(crate) fn new(validators: &[Validator]) -> Result<Self, ValidatorsError> {
-        let mut members: Vec<_> =
-            validators.iter().map(|v| Member { address: Address(v.key.id()), key: v.key }).collect();
-        members.sort_by_key(|member| member.address);
+        let mut members: Vec<_> = validators
+            .iter()
+            .enumerate()
+            .map(|(turn, v)| (turn, Member { address: Address(v.key.id()), key: v.key }))
+            .collect();
+        members.sort_by_key(|(_, member)| member.address);
         if members.is_empty() {
             return Err(ValidatorsError::Empty);
         }
-        match members.windows(2).find(|pair| pair[0].address == pair[1].address) {
-            Some(pair) => Err(ValidatorsError::Repeated { key: pair[0].address.0 }),
-            None => Ok(Self(members.into())),
+        if let Some(pair) = members.windows(2).find(|pair| pair[0].1.address == pair[1].1.address) {
+            return Err(ValidatorsError::Repeated { key: pair[0].1.address.0 });
         }
+        let mut order = vec![0; members.len()];
+        for (place, (turn, _)) in members.iter().enumerate() {
+            order[*turn] = place;
+        }
+        Ok(Self { sorted: members.into_iter().map(|(_, member)| member).collect(), order: order.into() })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.sorted.len()
     }
 
     pub(crate) fn contains(&self, key: &KeyId) -> bool {
@@ -339,47 +352,48 @@ impl Members {
 
     /// The public key behind a key's id, if that is a validator's.
     pub(crate) fn key(&self, id: &KeyId) -> Option<&PublicKey> {
-        let at = self.0.binary_search_by_key(&Address(*id), |member| member.address).ok()?;
-        Some(&self.0[at].key)
+        Some(&self.find(&Address(*id))?.key)
     }
 
-    /// Whose turn it is: everybody's in ascending order, one step with each height and each round.
-    pub(crate) fn proposer(&self, height: u64, round: u32) -> KeyId {
-        self.turn(height, round).address.0
+    fn find(&self, address: &Address) -> Option<&Member> {
+        let at = self.sorted.binary_search_by_key(address, |member| member.address).ok()?;
+        Some(&self.sorted[at])
     }
 
-    fn turn(&self, height: u64, round: u32) -> &Member {
-        let n = self.0.len() as u64;
-        // Each term is reduced first, so the sum cannot overflow for any height.
-        let at = (height % n + u64::from(round) % n) % n;
-        &self.0[at as usize]
+    /// Whose turn it is in a round of their height: the first in the order, then the next, and again from the start.
+    pub(crate) fn proposer(&self, round: u32) -> KeyId {
+        self.turn(round).address.0
+    }
+
+    fn turn(&self, round: u32) -> &Member {
+        &self.sorted[self.order[round as usize % self.order.len()]]
     }
 }
 
 impl core::ValidatorSet<Ctx> for Members {
     fn count(&self) -> usize {
-        self.0.len()
+        self.sorted.len()
     }
 
     fn total_voting_power(&self) -> VotingPower {
-        self.0.len() as VotingPower
+        self.sorted.len() as VotingPower
     }
 
     fn get_by_address(&self, address: &Address) -> Option<&Member> {
-        self.0.iter().find(|member| member.address == *address)
+        self.find(address)
     }
 
     fn get_by_index(&self, index: usize) -> Option<&Member> {
-        self.0.get(index)
+        self.sorted.get(index)
     }
 }
 
-/// Who proposes in round `round` of height `height`: the validators take turns in ascending order of their
-/// keys' ids, one step with each height and each round.
+/// Who proposes in round `round` of a height whose validators these are, in proposing order
+/// ([`Application::validators`](crate::Application::validators)): the one at place `round`, modulo their number.
 ///
-/// `validators` may come in any order. Fails if they are not a set: see [`ValidatorsError`].
-pub fn proposer(validators: &[Validator], height: u64, round: u32) -> Result<KeyId, ValidatorsError> {
-    Ok(Members::new(validators)?.proposer(height, round))
+/// Fails if they are not a set: see [`ValidatorsError`].
+pub fn proposer(validators: &[Validator], round: u32) -> Result<KeyId, ValidatorsError> {
+    Ok(Members::new(validators)?.proposer(round))
 }
 
 /// Our context of the engine.
@@ -399,8 +413,8 @@ impl core::Context for Ctx {
     type Extension = ();
     type SigningScheme = Ed25519;
 
-    fn select_proposer<'a>(&self, members: &'a Members, height: Height, round: Round) -> &'a Member {
-        members.turn(height.0, round.as_u32().unwrap_or(0))
+    fn select_proposer<'a>(&self, members: &'a Members, _: Height, round: Round) -> &'a Member {
+        members.turn(round.as_u32().unwrap_or(0))
     }
 
     fn new_proposal(
@@ -434,27 +448,37 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_a_turn_and_the_order_given_does_not_matter() {
-        let (mut some, members) = ([validator(1), validator(2), validator(3)].to_vec(), 3);
-        let turns: Vec<_> = (0..members).map(|round| proposer(&some, 7, round).unwrap()).collect();
-        some.reverse();
-        assert_eq!(turns, (0..members).map(|round| proposer(&some, 7, round).unwrap()).collect::<Vec<_>>());
-        let mut all = turns.clone();
-        all.sort();
-        all.dedup();
-        assert_eq!(all.len(), 3, "three rounds, three proposers");
-        assert_eq!(proposer(&some, 8, 0).unwrap(), turns[1], "a height is a step too");
-        assert!(proposer(&some, u64::MAX, u32::MAX).is_ok(), "no height overflows");
+    fn rounds_follow_the_order_that_was_given() {
+        let some = [3, 1, 2].map(validator);
+        let turns: Vec<_> = (0..7).map(|round| proposer(&some, round).unwrap()).collect();
+        let given = some.each_ref().map(|validator| validator.key.id());
+        assert_eq!(turns, [given, given, [given[0]; 3]].concat()[..7]);
+        assert!(proposer(&some, u32::MAX).is_ok());
     }
 
     #[test]
     fn the_engine_and_the_application_agree_on_the_proposer() {
-        let some = [validator(1), validator(2), validator(3), validator(4)];
+        let some = [4, 2, 1, 3].map(validator);
         let members = Members::new(&some).unwrap();
         for (height, round) in [(1, 0), (1, 3), (6, 1), (9, 7)] {
             let theirs = Ctx.select_proposer(&members, Height(height), Round::new(round)).address().0;
-            assert_eq!(theirs, proposer(&some, height, round).unwrap());
+            assert_eq!(theirs, proposer(&some, round).unwrap());
         }
+    }
+
+    #[test]
+    fn everybody_is_found_whatever_the_order() {
+        use malachitebft_core_types::ValidatorSet as _;
+
+        let some = [4, 2, 1, 3].map(validator);
+        let members = Members::new(&some).unwrap();
+        for validator in &some {
+            let address = Address(validator.key.id());
+            assert_eq!(members.get_by_address(&address).map(|member| member.key), Some(validator.key));
+        }
+        let sorted: Vec<_> = (0..4).filter_map(|at| members.get_by_index(at)).map(|member| member.address).collect();
+        assert!(sorted.len() == 4 && sorted.is_sorted());
+        assert_eq!((members.get_by_index(4), members.count()), (None, 4));
     }
 
     #[test]

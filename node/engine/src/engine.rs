@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use malachitebft_app_channel::app::metrics::Metrics;
 use malachitebft_app_channel::app::types::Keypair;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::{Instrument as _, error_span};
@@ -19,6 +20,7 @@ use crate::context::Address;
 use crate::error::EngineError;
 use crate::host::{Command, Ears, Host, Setting};
 use crate::signing::{Checker, Guarded, VoteSigner};
+use crate::vitals::Vitals;
 
 /// Threads for the engine's actors.
 const WORKERS: usize = 2;
@@ -35,6 +37,7 @@ pub struct Engine {
     commands: mpsc::UnboundedSender<Command>,
     addresses: watch::Receiver<Vec<String>>,
     peer: Option<String>,
+    vitals: Vitals,
     ended: Option<oneshot::Receiver<Result<(), EngineError>>>,
 }
 
@@ -82,11 +85,13 @@ impl Engine {
             .name("writ-engine".into())
             .spawn(thread)
             .map_err(|error| EngineError::Start { reason: error.to_string() })?;
-        let mut engine = Self { commands, addresses, peer, ended: Some(ended) };
-        if start.await.is_err() {
+        let mut ended = Some(ended);
+        let Ok(metrics) = start.await else {
             // It ended before it ran, so it has an error to tell.
-            return Err(engine.stopped().await.err().unwrap_or(EngineError::Stopped));
-        }
+            return Err(outcome(&mut ended).await.err().unwrap_or(EngineError::Stopped));
+        };
+        let vitals = Vitals::new(metrics, commands.clone());
+        let mut engine = Self { commands, addresses, peer, vitals, ended };
         if let Some(listen) = listen {
             engine.wait_until_listening(listen).await?;
         }
@@ -132,11 +137,21 @@ impl Engine {
     /// Waits until the engine has stopped, and says why: `Ok` if it was asked to. May be given up and called
     /// again; after it has answered once it answers [`EngineError::Stopped`].
     pub async fn stopped(&mut self) -> Result<(), EngineError> {
-        let Some(ended) = &mut self.ended else { return Err(EngineError::Stopped) };
-        let outcome = ended.await.unwrap_or(Err(EngineError::Panicked));
-        self.ended = None;
-        outcome
+        outcome(&mut self.ended).await
     }
+
+    /// Its vital signs, for whoever watches over it.
+    pub fn vitals(&self) -> Vitals {
+        self.vitals.clone()
+    }
+}
+
+/// How an engine ended, once.
+async fn outcome(ended: &mut Option<oneshot::Receiver<Result<(), EngineError>>>) -> Result<(), EngineError> {
+    let Some(end) = ended else { return Err(EngineError::Stopped) };
+    let outcome = end.await.unwrap_or(Err(EngineError::Panicked));
+    *ended = None;
+    outcome
 }
 
 /// The engine's thread.
@@ -147,7 +162,7 @@ fn run(
     work: Arc<Notify>,
     commands: mpsc::UnboundedReceiver<Command>,
     addresses: watch::Sender<Vec<String>>,
-    started: oneshot::Sender<()>,
+    started: oneshot::Sender<Metrics>,
 ) -> Result<(), EngineError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -169,7 +184,7 @@ async fn host(
     work: Arc<Notify>,
     commands: mpsc::UnboundedReceiver<Command>,
     addresses: watch::Sender<Vec<String>>,
-    started: oneshot::Sender<()>,
+    started: oneshot::Sender<Metrics>,
 ) -> Result<(), EngineError> {
     let checker = Checker { chain: config.chain };
     let (refuse, refusals) = mpsc::unbounded_channel();
@@ -193,7 +208,7 @@ async fn host(
     let outcome = match Host::new(app, setting) {
         Ok(host) => {
             // Whoever started the engine may have given up.
-            let _ = started.send(());
+            let _ = started.send(actors.metrics.clone());
             host.run(Ears { questions, heard, work, refusals, commands }, &mut actors.ended).await
         }
         Err(error) => Err(error),

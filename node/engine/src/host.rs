@@ -32,7 +32,7 @@ use malachitebft_core_types::{
 };
 use malachitebft_sync::{HeightStartType, RawDecidedValue};
 use ractor::RpcReplyPort;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 use writ_proto::certificate::quorum;
@@ -51,6 +51,8 @@ use crate::signing::{Checker, SignRefused};
 /// What the owner of the engine asks of it.
 pub(crate) enum Command {
     AddPeer(Multiaddr, RpcReplyPort<Result<(), PersistentPeerError>>),
+    /// Whether anybody is there.
+    Pulse(oneshot::Sender<()>),
     Stop,
 }
 
@@ -142,6 +144,11 @@ impl Host {
                 _ = &mut *ended => Err(EngineError::Halted),
                 command = ears.commands.recv() => match command {
                     Some(Command::AddPeer(address, reply)) => self.add_peer(address, reply),
+                    Some(Command::Pulse(reply)) => {
+                        // Whoever asked may have given up.
+                        let _ = reply.send(());
+                        Ok(())
+                    }
                     // Without an owner the engine has no purpose.
                     Some(Command::Stop) | None => break Ok(()),
                 },

@@ -18,6 +18,7 @@
 //! | `host` | answers the engine's questions, in order |
 //! | `actors` | the engine put together |
 //! | `engine` | its thread, its start and its end |
+//! | `vitals` | whether it lives, seen from outside |
 //! | `error` | why it did not start, or stopped |
 //! | `misbehaviour` | validators that lie, for tests: behind the feature `byzantine` |
 //!
@@ -40,15 +41,21 @@ mod misbehaviour;
 mod pace;
 mod parts;
 mod signing;
+mod vitals;
 
 pub use application::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Statement, Validator, Verdict};
 pub use config::{Config, Network, Timeouts};
 pub use context::{ValidatorsError, proposer};
 pub use engine::Engine;
 pub use error::EngineError;
+<<<<<<< HEAD
 #[cfg(feature = "byzantine")]
 pub use misbehaviour::{Act, Guess, Misbehaviour, Twist};
 pub use signing::{PeerClaim, SignRefused, VoteSigner};
+=======
+pub use signing::{PeerClaim, Refusing, SignRefused, VoteSigner};
+pub use vitals::{Pulse, Vitals};
+>>>>>>> main
 
 /// What to let through of the engine's own log: a filter in the syntax of `tracing_subscriber::EnvFilter`, to
 /// be joined with the node's own. The engine calls it an error when a validator is alone, tells at length

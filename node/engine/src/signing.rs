@@ -27,6 +27,23 @@ pub struct SignRefused {
     pub what: String,
     /// Why it was not.
     pub reason: String,
+    /// The same, in a word for programs.
+    pub because: Refusing,
+}
+
+/// Why a signature was not given, as far as it matters to whoever may start the node again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusing {
+    /// It must not be given: asked again it would be refused again.
+    Guard,
+    /// What was to be signed could not be written down.
+    Disk,
+}
+
+impl SignRefused {
+    fn because_of_guard(what: impl Into<String>, reason: impl ToString) -> Self {
+        Self { what: what.into(), reason: reason.to_string(), because: Refusing::Guard }
+    }
 }
 
 /// Holds the voting key and signs with it, guarded against signing two statements for one step.
@@ -202,11 +219,10 @@ impl Guarded {
             let signature = sign(signer.as_ref())?;
             match signer.public_key().verify(&signed_bytes, &signature) {
                 Ok(()) => Ok(Sig(signature)),
-                Err(wrong) => Err(SignRefused { what, reason: wrong.to_string() }),
+                Err(wrong) => Err(SignRefused::because_of_guard(what, wrong)),
             }
         });
-        let panicked =
-            |panic: tokio::task::JoinError| SignRefused { what: "anything".into(), reason: panic.to_string() };
+        let panicked = |panic: tokio::task::JoinError| SignRefused::because_of_guard("anything", panic);
         answer.await.map_err(panicked)?
     }
 
@@ -233,9 +249,8 @@ impl Signer<Ctx> for Guarded {
     async fn sign_vote(&self, vote: Vote) -> Result<SignedVote<Ctx>, Error> {
         let kind = format!("{:?}", vote.kind).to_lowercase();
         let what = format!("{kind} of height {}, round {}", vote.height, vote.round);
-        let statement = vote
-            .statement()
-            .map_err(|error| self.report(SignRefused { what: what.clone(), reason: error.to_string() }))?;
+        let statement =
+            vote.statement().map_err(|error| self.report(SignRefused::because_of_guard(what.as_str(), error)))?;
         let bytes = statement.signed_bytes(&self.checker.chain);
         let signature = self.ask(what, bytes, move |signer| signer.sign_vote(&statement)).await;
         Ok(SignedMessage::new(vote, signature.map_err(|refusal| self.report(refusal))?))
@@ -243,9 +258,8 @@ impl Signer<Ctx> for Guarded {
 
     async fn sign_proposal(&self, proposal: Proposal) -> Result<SignedProposal<Ctx>, Error> {
         let what = format!("proposal of height {}, round {}", proposal.height, proposal.round);
-        let statement = proposal
-            .statement()
-            .map_err(|error| self.report(SignRefused { what: what.clone(), reason: error.to_string() }))?;
+        let statement =
+            proposal.statement().map_err(|error| self.report(SignRefused::because_of_guard(what.as_str(), error)))?;
         let bytes = statement.signed_bytes(&self.checker.chain);
         let signature = self.ask(what, bytes, move |signer| signer.sign_proposal(&statement)).await;
         Ok(SignedMessage::new(proposal, signature.map_err(|refusal| self.report(refusal))?))
@@ -253,7 +267,7 @@ impl Signer<Ctx> for Guarded {
 
     async fn sign_vote_extension(&self, scope: VoteExtensionScope<Ctx>, (): ()) -> Result<SignedExtension<Ctx>, Error> {
         let what = format!("vote extension of height {}, round {}", scope.height, scope.round);
-        Err(self.report(SignRefused { what, reason: "vote extensions are not used".into() }))
+        Err(self.report(SignRefused::because_of_guard(what, "vote extensions are not used")))
     }
 
     // Unused by the engine: the peer claim is made before it starts.

@@ -274,3 +274,30 @@ fn what_was_acknowledged_without_a_block_waits_again_after_a_crash() {
     assert!(matches!(rig.chain.ledger.fate(&kept).unwrap(), crate::ledger::Fate::Pending { expired: false }));
     assert_eq!(rig.chain.ledger.fate(&forgotten).unwrap(), crate::ledger::Fate::Unknown);
 }
+
+#[test]
+fn it_stops_in_order_before_a_protocol_that_its_program_does_not_speak() {
+    use writ_proto::record::{Body, ParameterChange};
+
+    let mut rig = Rig::new();
+    let activation =
+        rig.sample.sign(Body::Parameter(ParameterChange::Activate { protocol: 2, height: 9 })).bytes().to_vec();
+    rig.chain.ledger.submit(activation).unwrap();
+    let message = "block 9 needs protocol 2, this program speaks up to 1";
+    let says = |error: Fatal| std::error::Error::source(&error).map(ToString::to_string);
+    for height in 1..=8 {
+        rig.wall_ms.fetch_add(1_000, Ordering::SeqCst);
+        let block = rig.chain.propose(height, 0).unwrap().value;
+        let committed = rig.chain.commit(block, certificate(height, block)).map_err(says);
+        let expected = if height < 8 { Ok(()) } else { Err(Some(message.to_owned())) };
+        assert_eq!(committed, expected, "at {height}");
+        assert_eq!(rig.chain.tip(), height, "the block itself is committed");
+    }
+    // So it is after a restart, whatever the engine asks first; everything so far is there to be read.
+    let mut rig = rig.restart();
+    assert_eq!(rig.chain.tip(), 8);
+    assert_eq!(rig.chain.undecided(9).map(drop).map_err(says), Err(Some(message.to_owned())));
+    assert_eq!(rig.chain.propose(9, 0).map(drop).map_err(says), Err(Some(message.to_owned())));
+    assert!(rig.chain.decided(8).unwrap().is_some());
+    assert_eq!(rig.chain.validators().len(), 1);
+}

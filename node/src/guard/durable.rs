@@ -43,7 +43,8 @@ fn write_draft(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::R
     Ok(draft)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes the names in the folder of `path` durable.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }

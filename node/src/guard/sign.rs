@@ -27,21 +27,19 @@
 //! silently: [`SignGuard::create`] is for `init`, [`SignGuard::create_above`] and [`SignGuard::adopt`] for an
 //! operator who knows that the key signs nowhere else, and from which height on it may.
 //!
-//! Checkpoints will have a file of the same make beside this one (size and root: never a smaller size, never
-//! another root of one size), because they are signed with a key of their own.
+//! Checkpoints have a file of the same make beside this one ([`super::checkpoint`]), because they are signed with a
+//! key of their own.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
-use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use writ_proto::certificate::{Proposal, Vote, VoteKind};
 use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::{KeyId, PublicKey, SecretKey, Signature};
 
+use super::place::Place;
 use super::slots::{GuardFileError, Kept, SlotFile};
 
 /// How many statements of the present height are remembered: ten rounds.
@@ -104,26 +102,6 @@ struct SignMark {
 
 impl Kept for SignMark {
     const TAG: &'static [u8; 16] = b"writ/sign/v1\0\0\0\0";
-}
-
-/// Where a file lies: what a copy of it does not share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    inode: u64,
-    born: Option<u64>,
-}
-
-impl Place {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(Self { inode: metadata.ino(), born: born.and_then(|born| u64::try_from(born.as_nanos()).ok()) })
-    }
-
-    fn is(self, other: Self) -> bool {
-        // A file system may tell the birth under one kernel and not under another.
-        self.inode == other.inode && (self.born == other.born || self.born.is_none() || other.born.is_none())
-    }
 }
 
 /// Why the sign guard cannot be used.
@@ -353,6 +331,11 @@ impl SignGuard {
         let mark = file.get();
         let of_round = |signed: &&SignedStep| mark.height == height && signed.at() == (round, Step::Proposal);
         mark.steps.iter().find(of_round)?.value
+    }
+
+    /// Nothing is signed at this height or below it; 0 for a guard that was never begun anew.
+    pub fn floor(&self) -> u64 {
+        self.lock().map_or(u64::MAX, |file| file.get().floor)
     }
 
     /// How many fsyncs there were.

@@ -107,6 +107,11 @@ impl fmt::Display for Standing {
     }
 }
 
+/// Why a node neither answers nor signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node must not answer: {0}")]
+pub struct MustNotAnswer(pub Standing);
+
 /// Why the tip guard cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

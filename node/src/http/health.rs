@@ -61,11 +61,15 @@ pub(super) async fn metrics(app: App, _: Call) -> Answer {
         height,
         log_size,
         pooled: pooled as u64,
+        pooled_restrictive: ledger.pooled_restrictive() as u64,
         pooled_bytes: pooled_bytes as u64,
         caught_up: ledger.is_caught_up(),
         fsyncs: ledger.syncs(),
         signatures_checked: ledger.signatures_checked(),
     };
+    if let Some(last) = app.final_checkpoint() {
+        app.0.metrics.checkpoints().finalised(last.size, last.height);
+    }
     let text = app.0.metrics.encode(&standing, &writ_engine::encode_metrics());
     let mut response = Response::new(Body::from(text));
     let media = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

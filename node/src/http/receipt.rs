@@ -14,6 +14,7 @@ use writ_proto::record::{Body, RecordId, Signed};
 use writ_proto::time::LedgerTime;
 
 use super::error::ApiError;
+use crate::checkpoints::FinalCheckpoint;
 use crate::ledger::Ledger;
 use crate::storage::{self, StoreError, StoredPlace};
 
@@ -84,19 +85,33 @@ pub(super) struct Receipts<'a> {
     ledger: &'a Ledger,
     nodes: Nodes<'a>,
     ends: BTreeMap<u64, BlockEnd>,
+    checkpoint: Option<FinalCheckpoint>,
 }
 
 impl<'a> Receipts<'a> {
     pub(super) fn of(ledger: &'a Ledger) -> Self {
-        Self { ledger, nodes: Nodes::of(ledger), ends: BTreeMap::new() }
+        Self { ledger, nodes: Nodes::of(ledger), ends: BTreeMap::new(), checkpoint: None }
+    }
+
+    /// The same, which adds this checkpoint to the receipts of the records that it covers.
+    pub(super) fn with_checkpoint(self, checkpoint: Option<FinalCheckpoint>) -> Self {
+        Self { checkpoint, ..self }
     }
 
     /// A record's place, proved in the log as it was at the end of its block: so a record has one receipt,
-    /// whenever it is asked for.
+    /// whenever it is asked for, but for the checkpoint, which comes later and has a proof of its own.
     fn place(&mut self, place: &StoredPlace) -> Result<Place, ApiError> {
         self.read_end(place.height)?;
         let end = &self.ends[&place.height];
         let inclusion = proved(merkle::prove_inclusion(&self.nodes, place.index, end.log_size))?;
+        let covering = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.size >= end.log_size);
+        let checkpoint_inclusion = match covering {
+            Some(checkpoint) => {
+                let proof = proved(merkle::prove_inclusion(&self.nodes, place.index, checkpoint.size))?;
+                Some(hashes_to_base64(&proof))
+            }
+            None => None,
+        };
         Ok(Place {
             index: place.index,
             height: place.height,
@@ -104,7 +119,8 @@ impl<'a> Receipts<'a> {
             log_size: end.log_size,
             log_root: end.log_root.clone(),
             inclusion: hashes_to_base64(&inclusion),
-            checkpoint: None,
+            checkpoint: covering.map(|checkpoint| checkpoint.text.as_ref().into()),
+            checkpoint_inclusion,
         })
     }
 

@@ -31,6 +31,7 @@ use super::json::{Members, answer};
 use super::query::Query;
 use super::receipt::{Receipts, bare, entry_at, record_at, standing_of};
 use super::{Answer, App, Call};
+use crate::checkpoints::FinalCheckpoint;
 use crate::ledger::{Fate, Ledger, SubmitError, Submitted};
 
 /// Parameters of [`submit`].
@@ -103,7 +104,8 @@ pub(super) async fn submit(app: App, mut call: Call) -> Answer {
     let known = submitted.is_duplicate();
     let waits = matches!(wait, Wait::Committed(_));
     let fates = fates_of(&app, vec![Ok(submitted)], wait).await?;
-    let mut results = app.in_turn(move |ledger| Ok(receipts_of(ledger, fates))).await?;
+    let checkpoint = app.final_checkpoint();
+    let mut results = app.in_turn(move |ledger| Ok(receipts_of(ledger, checkpoint, fates))).await?;
     let mut receipt = results.pop().ok_or_else(|| ApiError::internal("a submission without a result"))??;
     if let (true, Some(place)) = (known, &receipt.place) {
         // The same statement may have been signed anew; the proof is of the bytes that are in the log.
@@ -150,7 +152,8 @@ pub(super) async fn submit_many(app: App, mut call: Call) -> Answer {
         let batch = app.in_turn(move |ledger| brief_answer(ledger, fates)).await?;
         answer(status, &batch)
     } else {
-        let results = app.in_turn(move |ledger| Ok(receipts_of(ledger, fates))).await?;
+        // The same note in each of thousands of receipts would be most of the answer: `GET /checkpoint` has it.
+        let results = app.in_turn(move |ledger| Ok(receipts_of(ledger, None, fates))).await?;
         let result = |result: Result<Receipt, ApiError>| match result {
             Ok(receipt) => BatchResult::Receipt(receipt),
             Err(error) => BatchResult::Problem(error.to_problem()),
@@ -338,8 +341,12 @@ async fn fates_of(
     Ok(known)
 }
 
-fn receipts_of(ledger: &Ledger, fates: Vec<Known>) -> Vec<Result<Receipt, ApiError>> {
-    let mut receipts = Receipts::of(ledger);
+fn receipts_of(
+    ledger: &Ledger,
+    checkpoint: Option<FinalCheckpoint>,
+    fates: Vec<Known>,
+) -> Vec<Result<Receipt, ApiError>> {
+    let mut receipts = Receipts::of(ledger).with_checkpoint(checkpoint);
     let receipt = |fate: Known| fate.and_then(|(known, fate)| receipt_of(&mut receipts, known, fate));
     fates.into_iter().map(receipt).collect()
 }
@@ -392,7 +399,8 @@ fn pending(id: RecordId, expired: bool) -> Receipt {
 pub(super) async fn show(app: App, call: Call) -> Answer {
     let id = id_of(call.segment(), "id")?;
     let fate = applied(&app, app.ledger().fate(&id)?).await;
-    let receipt = app.in_turn(move |ledger| shown(ledger, id, fate)).await?;
+    let checkpoint = app.final_checkpoint();
+    let receipt = app.in_turn(move |ledger| shown(ledger, checkpoint, id, fate)).await?;
     answer(StatusCode::OK, &receipt)
 }
 
@@ -401,7 +409,7 @@ pub(super) fn id_of(text: &str, field: &'static str) -> Result<RecordId, ApiErro
     text.parse().map_err(|error: writ_proto::hash::DigestError| ApiError::bad(field, error.to_string()))
 }
 
-fn shown(ledger: &Ledger, id: RecordId, fate: Fate) -> Result<Receipt, ApiError> {
+fn shown(ledger: &Ledger, checkpoint: Option<FinalCheckpoint>, id: RecordId, fate: Fate) -> Result<Receipt, ApiError> {
     match fate {
         Fate::Unknown => Err(ApiError::of("not_found", "id", format!("no record {id} is known here"))),
         Fate::Pending { expired } => {
@@ -417,7 +425,7 @@ fn shown(ledger: &Ledger, id: RecordId, fate: Fate) -> Result<Receipt, ApiError>
         Fate::Settled(place) => {
             let signed = record_at(ledger, place.index)?;
             let entry = entry_at(ledger, &signed, &standing_of(ledger, place.index, place.height)?)?;
-            let receipt = Receipts::of(ledger).settled(id, &place, false)?;
+            let receipt = Receipts::of(ledger).with_checkpoint(checkpoint).settled(id, &place, false)?;
             Ok(Receipt { entry, record: Some(to_base64(signed.bytes())), ..receipt })
         }
     }
@@ -527,7 +535,7 @@ fn prepared(ledger: &Ledger, wish: Wish) -> Result<Prepared, ApiError> {
         let detail = "a record that can only reduce access has no `submit_by`, found one";
         return Err(ApiError::bad("submit_by", detail));
     }
-    let ahead = state.genesis().parameters.submit_ahead_ms_max;
+    let ahead = state.parameters().submit_ahead_ms_max;
     let latest = ledger.clock().now().max(state.tip().time).saturating_add_millis(ahead);
     let submit_by = wish.submit_by.unwrap_or(latest);
     let statement = statement_of(*state.chain(), wish.authority, wish.nonce, body, submit_by);

@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::Api;
+use super::access::Peer;
 use super::pace::{Bounds, Pace, Paced};
 use super::room::Holding;
 use crate::config;
@@ -112,8 +113,8 @@ pub async fn serve_router(
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(BREATH).await;
@@ -124,7 +125,7 @@ pub async fn serve_router(
             () = &mut shutdown => break,
             slot = slot(&slots, &doors) => slot,
         };
-        connections.spawn(doors.connection(socket, slot, stopping.clone()));
+        connections.spawn(doors.connection(socket, Peer(peer.ip()), slot, stopping.clone()));
     }
     drop(listener);
     let _ = stop.send(true);
@@ -183,6 +184,7 @@ impl Doors {
     fn connection(
         &self,
         socket: TcpStream,
+        peer: Peer,
         slot: Option<OwnedSemaphorePermit>,
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
@@ -197,8 +199,9 @@ impl Doors {
             let service = TowerToHyperService::new(router);
             let serve = {
                 let pace = pace.clone();
-                move |request: Request<Incoming>| {
+                move |mut request: Request<Incoming>| {
                     pace.serving();
+                    request.extensions_mut().insert(peer);
                     let (answer, served) = (service.call(request.map(Body::new)), Served(pace.clone()));
                     async move { Ok::<_, Infallible>(finishing(answer.await, served)) }
                 }

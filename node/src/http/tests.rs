@@ -5,6 +5,7 @@
 mod chain;
 mod changes;
 mod check;
+mod checkpoint;
 mod entries;
 mod garbage;
 mod openapi;
@@ -12,4 +13,5 @@ mod records;
 mod refusals;
 mod search;
 mod serve;
+mod strangers;
 mod world;

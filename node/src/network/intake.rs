@@ -1,7 +1,8 @@
-//! What became of records that a peer told, and what that says of the peer.
+//! What became of records and cosignatures that a peer told, and what that says of the peer.
 
 use writ_proto::refusal::Code;
 
+use crate::checkpoints::Verdict;
 use crate::ledger::{SubmitError, Submitted};
 
 /// What a message of a peer is worth.
@@ -17,7 +18,7 @@ pub(super) enum Worth {
 
 /// Whether a record with this fault is bad for everybody, whatever they know. A key or authority that is not known may
 /// be known elsewhere already, and a state that does not allow the record may be older or newer than the sender's.
-fn is_bad_everywhere(code: Code) -> bool {
+pub(super) fn is_bad_everywhere(code: Code) -> bool {
     matches!(code, Code::BadRequest | Code::WrongChain | Code::BadSignature | Code::TooLarge)
 }
 
@@ -35,6 +36,20 @@ pub(super) fn worth(results: &[Result<Submitted, SubmitError>]) -> Worth {
     } else {
         Worth::Nothing
     }
+}
+
+/// What cosignatures are worth, by the same rule.
+pub(super) fn worth_of(verdicts: impl Iterator<Item = Verdict>) -> Worth {
+    let worth = |verdict| match verdict {
+        Verdict::Accept => Worth::New,
+        Verdict::Ignore(_) => Worth::Nothing,
+        Verdict::Reject(_) => Worth::Bad,
+    };
+    verdicts.map(worth).fold(Worth::Nothing, |all, one| match (all, one) {
+        (Worth::Bad, _) | (_, Worth::Bad) => Worth::Bad,
+        (Worth::New, _) | (_, Worth::New) => Worth::New,
+        (Worth::Nothing, Worth::Nothing) => Worth::Nothing,
+    })
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::StreamExt as _;
-use libp2p::gossipsub::{self, MessageAcceptance, MessageId, PublishError};
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::request_response::{self, Message as Pull};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
@@ -23,15 +24,17 @@ use writ_proto::record::RecordId;
 
 use super::address::Endpoint;
 use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
-use super::intake::{Worth, worth};
+use super::intake::{Worth, is_bad_everywhere, worth, worth_of};
 use super::peers::{Blame, Bucket, Contact};
 use super::wire::{
-    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Hello, IDS_MAX, INTRODUCED_MAX, Summary,
-    TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
+    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COSIGNATURES_MAX, Hello, IDS_MAX, INTRODUCED_MAX,
+    Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
 };
 use super::{LISTEN_PATIENCE, NetworkError, Setup, keypair};
+use crate::checkpoints::{Checkpoints, Verdict};
 use crate::consensus::EnginePeers;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SubmitError, Submitted};
+use crate::metrics::{self, Metrics, Way};
 use crate::shutdown::stopped;
 
 /// How often peers are called and greeted.
@@ -56,11 +59,19 @@ enum From {
     Pull,
 }
 
-/// Records of a peer, on their way to the ledger.
+/// What a peer told.
+enum What {
+    /// Records, for the ledger.
+    Records(Vec<Vec<u8>>),
+    /// Cosignatures, for the checkpoints.
+    Cosignatures(Vec<Vec<u8>>),
+}
+
+/// What a peer told, on its way to whoever judges it.
 struct Told {
     peer: PeerId,
     from: From,
-    records: Vec<Vec<u8>>,
+    what: What,
 }
 
 /// What they were worth.
@@ -68,6 +79,8 @@ struct Judged {
     peer: PeerId,
     from: From,
     worth: Worth,
+    /// Whether these were all the cosignatures that the peer knows.
+    all_cosignatures: bool,
 }
 
 /// A peer that is connected.
@@ -86,8 +99,11 @@ struct Loop {
     open: bool,
     gossip_bytes_per_s: u64,
     ledger: Ledger,
+    checkpoints: Checkpoints,
     engine_peers: EnginePeers,
     engine_port: watch::Receiver<Option<u16>>,
+    heard: Arc<AtomicBool>,
+    metrics: Metrics,
     connected: Arc<AtomicUsize>,
     contacts: Vec<Contact>,
     introduced: usize,
@@ -102,8 +118,9 @@ struct Loop {
 pub(super) async fn start(
     setup: Setup,
     connected: Arc<AtomicUsize>,
+    heard: Arc<AtomicBool>,
 ) -> Result<(Endpoint, impl Future<Output = ()>), NetworkError> {
-    let Setup { identity, config, ledger, engine_peers, engine_port, stopping } = setup;
+    let Setup { identity, config, ledger, checkpoints, engine_peers, engine_port, metrics, stopping } = setup;
     let chain = *ledger.read().chain();
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
@@ -123,6 +140,8 @@ pub(super) async fn start(
         gossip_bytes_per_s: config.gossip_bytes_per_s_max,
         engine_peers,
         engine_port,
+        heard,
+        metrics: metrics.clone(),
         connected,
         contacts: config.peers.iter().map(|peer| Contact::new(*peer, now)).collect(),
         introduced: 0,
@@ -132,14 +151,16 @@ pub(super) async fn start(
         to_judge,
         greeted: now,
         ledger: ledger.clone(),
+        checkpoints: checkpoints.clone(),
         swarm,
     };
+    let own = checkpoints.outgoing();
     let run = async move {
         tokio::select! {
             () = stopped(stopping) => {}
-            () = judge(ledger.clone(), told, tell) => {}
+            () = judge(ledger.clone(), checkpoints, metrics, told, tell) => {}
             () = collect(ledger, to_send) => {}
-            () = me.run(judged, batches) => {}
+            () = me.run(judged, batches, own) => {}
         }
     };
     Ok((endpoint, run))
@@ -166,12 +187,51 @@ async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, 
     patience.unwrap_or_else(|_| Err(fault("it does not come to listen".into())))
 }
 
-/// Hands records of peers to the ledger, one message at a time.
-async fn judge(ledger: Ledger, mut told: mpsc::Receiver<Told>, judged: mpsc::Sender<Judged>) {
-    while let Some(Told { peer, from, records }) = told.recv().await {
-        let worth = worth(&ledger.take_from_peer(records).await);
-        if judged.send(Judged { peer, from, worth }).await.is_err() {
+/// Hands what peers told to the ledger and the checkpoints, one message at a time.
+async fn judge(
+    ledger: Ledger,
+    checkpoints: Checkpoints,
+    metrics: Metrics,
+    mut told: mpsc::Receiver<Told>,
+    judged: mpsc::Sender<Judged>,
+) {
+    while let Some(Told { peer, from, what }) = told.recv().await {
+        let all_cosignatures = matches!((&what, &from), (What::Cosignatures(_), From::Pull));
+        let worth = match what {
+            What::Records(records) => {
+                let results = ledger.take_from_peer(records).await;
+                count_records(metrics.network(), &results);
+                worth(&results)
+            }
+            What::Cosignatures(cosignatures) => worth_of(cosignatures.iter().map(|one| {
+                let verdict = checkpoints.take(one);
+                metrics.checkpoints().cosignature(match verdict {
+                    Verdict::Accept => "accepted",
+                    Verdict::Ignore(why) | Verdict::Reject(why) => why,
+                });
+                verdict
+            })),
+        };
+        if judged.send(Judged { peer, from, worth, all_cosignatures }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Counts what became of the records of one message.
+fn count_records(counts: &metrics::Network, results: &[Result<Submitted, SubmitError>]) {
+    counts.received("records", results.len() as u64);
+    for result in results {
+        match result {
+            Ok(Submitted::New(_)) => counts.accepted("records", 1),
+            Ok(_) => counts.ignored("records", "known", 1),
+            Err(SubmitError::Refused(refusal)) if is_bad_everywhere(refusal.code) => {
+                counts.rejected("records", refusal.code.as_str(), 1);
+            }
+            Err(SubmitError::Refused(refusal)) => counts.ignored("records", refusal.code.as_str(), 1),
+            Err(SubmitError::Overloaded { .. }) => counts.ignored("records", "overloaded", 1),
+            Err(SubmitError::ReadOnly) => counts.ignored("records", "read_only", 1),
+            Err(SubmitError::Store(_)) => counts.ignored("records", "internal", 1),
         }
     }
 }
@@ -186,6 +246,12 @@ async fn collect(ledger: Ledger, to_send: mpsc::Sender<Vec<u8>>) {
         }
         tokio::time::sleep(SEND_EVERY).await;
     }
+}
+
+/// Tells one list of cosignatures from another.
+fn digest_of(cosignatures: &[Vec<u8>]) -> Digest {
+    let parts: Vec<&[u8]> = cosignatures.iter().map(Vec::as_slice).collect();
+    Digest::of(&parts)
 }
 
 /// Records in order, in batches that keep their bounds.
@@ -207,14 +273,25 @@ fn in_batches(records: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
 }
 
 impl Loop {
-    async fn run(mut self, mut judged: mpsc::Receiver<Judged>, mut batches: mpsc::Receiver<Vec<u8>>) {
+    async fn run(
+        mut self,
+        mut judged: mpsc::Receiver<Judged>,
+        mut batches: mpsc::Receiver<Vec<u8>>,
+        mut own: watch::Receiver<Option<Bytes>>,
+    ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.hear(event),
                 Some(judged) = judged.recv() => self.conclude(judged),
-                Some(batch) = batches.recv() => self.publish(batch),
+                Some(batch) = batches.recv() => self.publish(self.topics.records.clone(), batch),
+                Ok(()) = own.changed() => {
+                    let cosignature = own.borrow_and_update().clone();
+                    if let Some(cosignature) = cosignature {
+                        self.publish(self.topics.checkpoints.clone(), cosignature.to_vec());
+                    }
+                }
                 _ = ticks.tick() => self.tick(),
                 else => return,
             }
@@ -269,7 +346,7 @@ impl Loop {
             // Where it was called is where it can be called again.
             known.ip = ip;
         }
-        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        self.count_peers();
         if is_new {
             tracing::info!(%peer, %address, called = called.is_some(), "connected");
         }
@@ -280,11 +357,16 @@ impl Loop {
         if self.peers.remove(peer).is_some() {
             tracing::info!(%peer, "disconnected");
         }
-        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        self.count_peers();
         let now = Instant::now();
         for contact in self.contacts.iter_mut().filter(|contact| contact.found == Some(*peer)) {
             contact.lost(now);
         }
+    }
+
+    fn count_peers(&self) {
+        self.connected.store(self.peers.len(), Ordering::Relaxed);
+        self.metrics.network().peers(self.peers.len());
     }
 
     fn call_failed(&mut self, called: Endpoint, error: &DialError) {
@@ -346,37 +428,41 @@ impl Loop {
         tracing::debug!(%peer, what, "a peer sent what it must have known to be bad");
         if self.blame.strike(peer, Instant::now()) {
             tracing::warn!(%peer, what, "a peer is shut out for a minute");
+            self.metrics.network().banned(what);
             self.swarm.behaviour_mut().shut_out.block_peer(peer);
         }
     }
 
     // Gossip.
 
-    fn publish(&mut self, batch: Vec<u8>) {
-        let topic = self.topics.records.clone();
-        match self.swarm.behaviour_mut().gossip.publish(topic, batch) {
+    fn publish(&mut self, topic: IdentTopic, message: Vec<u8>) {
+        self.metrics.network().bytes(Way::Out, message.len() as u64);
+        match self.swarm.behaviour_mut().gossip.publish(topic, message) {
             Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
             // Peers pull what they were not told.
-            Err(error) => tracing::debug!(%error, "a batch was not gossiped"),
+            Err(error) => tracing::debug!(%error, "a message was not gossiped"),
         }
     }
 
     fn gossip(&mut self, peer: PeerId, id: MessageId, message: &gossipsub::Message) {
         let now = Instant::now();
+        self.metrics.network().bytes(Way::In, message.data.len() as u64);
         let within = self.peers.get_mut(&peer).is_some_and(|known| known.gossip.take(message.data.len(), now));
         if !within {
+            self.metrics.network().ignored("messages", "more than one peer may send", 1);
             return self.report(&id, &peer, MessageAcceptance::Ignore);
         }
         if message.topic == self.topics.records.hash() {
             match decode_batch(&message.data) {
-                Some(records) => self.hand_over(Told { peer, from: From::Gossip(id), records }),
+                Some(records) => self.hand_over(Told { peer, from: From::Gossip(id), what: What::Records(records) }),
                 None => {
                     self.report(&id, &peer, MessageAcceptance::Reject);
                     self.blame(peer, "bytes that are no batch of records");
                 }
             }
         } else {
-            self.report(&id, &peer, MessageAcceptance::Ignore);
+            let what = What::Cosignatures(vec![message.data.clone()]);
+            self.hand_over(Told { peer, from: From::Gossip(id), what });
         }
     }
 
@@ -384,17 +470,20 @@ impl Loop {
         self.swarm.behaviour_mut().gossip.report_message_validation_result(id, peer, verdict);
     }
 
-    /// To the ledger, if it keeps up; else it is dropped, and pulled later.
+    /// To whoever judges it, if they keep up; else it is dropped, and pulled later.
     fn hand_over(&mut self, told: Told) {
-        if let Err(error) = self.to_judge.try_send(told)
-            && let Told { peer, from: From::Gossip(id), .. } = error.into_inner()
-        {
+        let Err(error) = self.to_judge.try_send(told) else { return };
+        self.metrics.network().ignored("messages", "too many wait to be looked at", 1);
+        if let Told { peer, from: From::Gossip(id), .. } = error.into_inner() {
             self.report(&id, &peer, MessageAcceptance::Ignore);
         }
     }
 
     fn conclude(&mut self, judged: Judged) {
-        let Judged { peer, from, worth } = judged;
+        let Judged { peer, from, worth, all_cosignatures } = judged;
+        if all_cosignatures && worth != Worth::Bad {
+            self.heard.store(true, Ordering::Relaxed);
+        }
         if let From::Gossip(id) = &from {
             let verdict = match worth {
                 Worth::New => MessageAcceptance::Accept,
@@ -404,7 +493,7 @@ impl Loop {
             self.report(id, &peer, verdict);
         }
         if worth == Worth::Bad {
-            self.blame(peer, "a record that is bad for everybody");
+            self.blame(peer, "a record or a cosignature that is bad for everybody");
         }
     }
 
@@ -419,7 +508,7 @@ impl Loop {
             consensus_port: self.engine_port.borrow().unwrap_or(0),
             tip: self.ledger.read().tip().height,
             waiting,
-            cosigned: Digest::ZERO,
+            cosigned: digest_of(&self.checkpoints.latest()),
             introduced: known.map(name).take(INTRODUCED_MAX).collect(),
         }
     }
@@ -439,7 +528,7 @@ impl Loop {
                 let now = Instant::now();
                 if !self.peers.get_mut(&peer).is_some_and(|known| known.asks.take(1, now)) {
                     // The question is dropped; who keeps on asking gets nothing.
-                    return;
+                    return self.metrics.network().pulled(Way::In, "dropped");
                 }
                 let tell = match request {
                     Ask::Hello(hello) => {
@@ -448,30 +537,48 @@ impl Loop {
                     }
                     Ask::Ids { after } => Tell::Ids(self.ids_after(after)),
                     Ask::Records(ids) => Tell::Records(self.records(&ids)),
-                    Ask::Cosignatures => Tell::Cosignatures(Vec::new()),
+                    Ask::Cosignatures => {
+                        let latest = self.checkpoints.latest().into_iter().take(COSIGNATURES_MAX);
+                        Tell::Cosignatures(latest.map(Blob).collect())
+                    }
                 };
+                self.metrics.network().pulled(Way::In, "answered");
                 // Whoever asked may be gone.
                 let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
             }
-            request_response::Event::Message { peer, message: Pull::Response { response, .. }, .. } => match response {
-                Tell::Hello(hello) => self.greeted_by(peer, hello),
-                Tell::Ids(ids) => self.told_ids(peer, &ids),
-                Tell::Records(records) => {
-                    let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
-                    if records.len() > ASKED_RECORDS_MAX {
-                        return self.blame(peer, "more records than were asked for");
-                    }
-                    if !records.is_empty() {
-                        self.hand_over(Told { peer, from: From::Pull, records });
-                    }
-                }
-                Tell::Cosignatures(_) => {}
-            },
+            request_response::Event::Message { peer, message: Pull::Response { response, .. }, .. } => {
+                self.metrics.network().pulled(Way::Out, "answered");
+                self.answered(peer, response);
+            }
             request_response::Event::OutboundFailure { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "a peer did not answer");
+                self.metrics.network().pulled(Way::Out, "failed");
                 self.finish_pull(&peer);
             }
             request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, peer: PeerId, response: Tell) {
+        match response {
+            Tell::Hello(hello) => self.greeted_by(peer, hello),
+            Tell::Ids(ids) => self.told_ids(peer, &ids),
+            Tell::Records(records) => {
+                let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
+                if records.len() > ASKED_RECORDS_MAX {
+                    return self.blame(peer, "more records than were asked for");
+                }
+                if !records.is_empty() {
+                    self.hand_over(Told { peer, from: From::Pull, what: What::Records(records) });
+                }
+            }
+            Tell::Cosignatures(all) if all.len() > COSIGNATURES_MAX => {
+                self.blame(peer, "more cosignatures than there are validators");
+            }
+            Tell::Cosignatures(all) => {
+                let what = What::Cosignatures(all.into_iter().map(|one| one.0).collect());
+                self.hand_over(Told { peer, from: From::Pull, what });
+            }
         }
     }
 
@@ -483,7 +590,12 @@ impl Loop {
 
     /// A peer said what it has and where it can be reached.
     fn greeted_by(&mut self, peer: PeerId, hello: Hello) {
-        let Hello { consensus_port, waiting, introduced, .. } = hello;
+        let Hello { consensus_port, waiting, cosigned, introduced, .. } = hello;
+        if cosigned == digest_of(&self.checkpoints.latest()) {
+            self.heard.store(true, Ordering::Relaxed);
+        } else {
+            self.ask(peer, Ask::Cosignatures);
+        }
         let is_contact = self.contacts.iter().any(|contact| contact.found == Some(peer));
         let Some(known) = self.peers.get_mut(&peer) else { return };
         if let (true, Some(ip), 1..) = (is_contact, known.ip, consensus_port) {

@@ -78,6 +78,11 @@ impl<T: Tables> Log<T> {
         Ok(log)
     }
 
+    /// What it lies on.
+    pub(crate) fn tables(&self) -> &T {
+        &self.tables
+    }
+
     fn check_format(&self, is_new: bool) -> Result<(), StoreError> {
         match self.tables.get(Table::Meta, schema::meta::FORMAT)? {
             Some(bytes) => match schema::meta::read_format(&bytes)? {

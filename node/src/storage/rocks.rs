@@ -37,7 +37,53 @@ pub fn open(path: &Path, chain: &Digest) -> Result<Arc<dyn LogStore>, StoreError
     Ok(Arc::new(Log::open(Rocks::open(path)?, chain)?))
 }
 
-struct Rocks(DB);
+/// Opens the log of chain `chain` in the folder `path` to read, beside a process that may be writing it: at one
+/// instant, which it does not leave. Nothing is written there; what the instance says about itself goes into the
+/// folder `scratch`.
+///
+/// # Errors
+/// As [`open`]; also if the other process was just deleting a file, then another try may do.
+pub fn open_beside(path: &Path, chain: &Digest, scratch: &Path) -> Result<Arc<dyn LogStore>, StoreError> {
+    let mut options = options();
+    options.create_if_missing(false);
+    options.create_missing_column_families(false);
+    // All files are opened now, so that none can go away later.
+    options.set_max_open_files(-1);
+    let db = DB::open_cf_descriptors_as_secondary(&options, path, scratch, families())
+        .map_err(|error| cannot("be opened beside its node", error))?;
+    Ok(Arc::new(Log::open(Rocks { db, syncs: false }, chain)?))
+}
+
+/// A new log that is filled without waiting for the disk after each block, and is durable once it is finished.
+pub struct Filling(Log<Rocks>);
+
+impl Filling {
+    /// Begins the log of chain `chain` in the folder `path`.
+    pub fn begin(path: &Path, chain: &Digest) -> Result<Self, StoreError> {
+        let rocks = Rocks { syncs: false, ..Rocks::open(path)? };
+        Ok(Self(Log::open(rocks, chain)?))
+    }
+
+    /// The log. What it says is durable is so only after [`Filling::finish`].
+    pub fn store(&self) -> &dyn LogStore {
+        &self.0
+    }
+
+    /// Makes all of it durable, and closes it.
+    pub fn finish(self) -> Result<(), StoreError> {
+        let Rocks { db, .. } = self.0.tables();
+        for table in Table::ALL {
+            db.flush_cf(self.0.tables().family(table)).map_err(|error| cannot("be written", error))?;
+        }
+        db.flush_wal(true).map_err(|error| cannot("be written", error))
+    }
+}
+
+struct Rocks {
+    db: DB,
+    /// Whether a durable write waits for the disk.
+    syncs: bool,
+}
 
 impl Rocks {
     fn open(path: &Path) -> Result<Self, StoreError> {
@@ -50,19 +96,17 @@ impl Rocks {
                 return Err(StoreError::UnknownTable { name });
             }
         }
-        let cache = Cache::new_lru_cache(64 * MIB);
-        let families = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), family(table, &cache)));
-        let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| match error.to_string() {
+        let db = DB::open_cf_descriptors(&options, path, families()).map_err(|error| match error.to_string() {
             text if text.contains("LOCK") || text.contains("lock hold") => {
                 StoreError::InUse { path: path.display().to_string() }
             }
             _ => cannot("be opened", error),
         })?;
-        Ok(Self(db))
+        Ok(Self { db, syncs: true })
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
-        self.0.cf_handle(table.name()).expect("every column family was opened")
+        self.db.cf_handle(table.name()).expect("every column family was opened")
     }
 }
 
@@ -82,6 +126,12 @@ fn options() -> Options {
     options.set_max_log_file_size(MIB);
     options.set_keep_log_file_num(4);
     options
+}
+
+/// All column families, with one cache.
+fn families() -> [ColumnFamilyDescriptor; Table::ALL.len()] {
+    let cache = Cache::new_lru_cache(64 * MIB);
+    Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), family(table, &cache)))
 }
 
 /// The options of one column family.
@@ -105,14 +155,14 @@ fn cannot(doing: &'static str, error: rocksdb::Error) -> StoreError {
 
 impl Tables for Rocks {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.get_cf(self.family(table), key).map_err(|error| cannot("be read", error))
+        self.db.get_cf(self.family(table), key).map_err(|error| cannot("be read", error))
     }
 
     fn scan(&self, table: Table, from: &[u8], row: Row<'_>) -> Result<(), StoreError> {
         let mut how = ReadOptions::default();
         // A walk over the log at start would leave the cache full of what nobody asks for again.
         how.fill_cache(false);
-        for entry in self.0.iterator_cf_opt(self.family(table), how, IteratorMode::From(from, Direction::Forward)) {
+        for entry in self.db.iterator_cf_opt(self.family(table), how, IteratorMode::From(from, Direction::Forward)) {
             let (key, value) = entry.map_err(|error| cannot("be read", error))?;
             if let ControlFlow::Break(()) = row(&key, &value)? {
                 break;
@@ -130,7 +180,7 @@ impl Tables for Rocks {
             }
         }
         let mut how = WriteOptions::default();
-        how.set_sync(durable);
-        self.0.write_opt(writes, &how).map_err(|error| cannot("be written", error))
+        how.set_sync(durable && self.syncs);
+        self.db.write_opt(writes, &how).map_err(|error| cannot("be written", error))
     }
 }

@@ -1,4 +1,4 @@
-//! A small chain for tests: one authority, one validator, grants without end.
+//! A small chain for tests: one authority, one validator or some, grants without end.
 
 use writ_proto::block::Block;
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
@@ -21,17 +21,28 @@ pub(crate) const START_MS: u64 = 1_800_000_000_000;
 pub(crate) struct Sample {
     pub(crate) state: State,
     authority: SecretKey,
-    vote: SecretKey,
+    votes: Vec<SecretKey>,
     made: u64,
 }
 
 impl Sample {
     /// A chain before its first block. Another `name` is another chain.
     pub(crate) fn new(name: &str) -> Self {
+        Self::with_validators(name, 1)
+    }
+
+    /// The checkpoint key of a validator, from 0.
+    pub(crate) fn checkpoint_key(validator: u8) -> SecretKey {
+        SecretKey::from_seed(&[3 + 10 * validator; 32])
+    }
+
+    /// The same with so many validators, of which the first makes all blocks.
+    pub(crate) fn with_validators(name: &str, validators: u8) -> Self {
         let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
         let enrolled =
             |key: &SecretKey| EnrolledKey { key: key.public(), possession: key.prove_possession(&Digest::ZERO) };
-        let (authority, vote) = (key(1), key(2));
+        let authority = key(1);
+        let votes: Vec<SecretKey> = (0..validators).map(|n| key(2 + 10 * n)).collect();
         let genesis = Genesis {
             protocol: PROTOCOL,
             chain: name.into(),
@@ -44,13 +55,20 @@ impl Sample {
                 scope: Scope::everything(),
             }],
             root_quorum: 1,
-            validators: vec![ValidatorKeys {
-                name: "validator0".parse().unwrap(),
-                vote: enrolled(&vote),
-                checkpoint: enrolled(&key(3)),
-            }],
+            validators: (0..validators)
+                .map(|n| ValidatorKeys {
+                    name: format!("validator{n}").parse().unwrap(),
+                    vote: enrolled(&key(2 + 10 * n)),
+                    checkpoint: enrolled(&Self::checkpoint_key(n)),
+                })
+                .collect(),
         };
-        Self { state: State::new(genesis).unwrap(), authority, vote, made: 0 }
+        Self { state: State::new(genesis).unwrap(), authority, votes, made: 0 }
+    }
+
+    /// The first validator's voting key.
+    pub(crate) fn vote(&self) -> SecretKey {
+        SecretKey::from_seed(&self.votes[0].to_seed())
     }
 
     pub(crate) fn chain(&self) -> Digest {
@@ -63,11 +81,8 @@ impl Sample {
 
     /// A grant like no other.
     pub(crate) fn grant(&mut self) -> Signed {
-        self.made += 1;
-        let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&self.made.to_le_bytes());
         let access = Access {
-            sub: Pattern::parse_full(&format!("user:u{}", self.made)).unwrap(),
+            sub: Pattern::parse_full(&format!("user:u{}", self.made + 1)).unwrap(),
             obj: Pattern::parse_full("file:report").unwrap(),
             act: ActionPattern::parse("read").unwrap(),
             effect: Effect::Grant,
@@ -76,11 +91,19 @@ impl Sample {
             cond: None,
             reference: None,
         };
+        self.sign(Body::Access(access))
+    }
+
+    /// A permissive record like no other.
+    pub(crate) fn sign(&mut self, body: Body) -> Signed {
+        self.made += 1;
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.made.to_le_bytes());
         let statement = Statement {
             chain: self.chain(),
             authority: "org1".parse().unwrap(),
             nonce: Nonce(nonce),
-            body: Body::Access(access),
+            body,
             submit_by: Some(self.state.tip().time.saturating_add_millis(60_000)),
         };
         statement.sign(&[&self.authority]).unwrap()
@@ -90,7 +113,7 @@ impl Sample {
     pub(crate) fn build(&self, records: Vec<Signed>) -> (StoredBlock, Changes) {
         let time = self.state.tip().time.saturating_add_millis(1000);
         let records = records.into_iter().map(|record| self.state.verify(record).unwrap());
-        let built = self.state.build(time, self.vote.public().id(), records).unwrap();
+        let built = self.state.build(time, self.votes[0].public().id(), records).unwrap();
         assert!(built.refused.is_empty(), "{:?}", built.refused);
         (StoredBlock { certificate: self.certify(&built.block), block: built.block.encode() }, built.changes)
     }
@@ -105,9 +128,12 @@ impl Sample {
 
     fn certify(&self, block: &Block) -> Certificate {
         let (height, hash) = (block.header.height, block.header.hash());
-        let voter = self.vote.public().id();
-        let vote = Vote { kind: VoteKind::Precommit, height, round: 0, value: Some(hash), voter };
-        let signature = self.vote.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain()));
-        Certificate { height, round: 0, block: hash, signatures: vec![(voter, signature)] }
+        let sign = |vote: &SecretKey| {
+            let voter = vote.public().id();
+            let cast = Vote { kind: VoteKind::Precommit, height, round: 0, value: Some(hash), voter };
+            (voter, vote.sign_in(Domain::Vote, &cast.signed_bytes(&self.chain())))
+        };
+        let signatures = self.votes.iter().map(sign).collect();
+        Certificate { height, round: 0, block: hash, signatures }
     }
 }

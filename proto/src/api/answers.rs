@@ -130,8 +130,12 @@ pub struct Place {
     pub log_root: String,
     /// The inclusion proof (RFC 9162 2.1.3), base64 hashes.
     pub inclusion: Vec<String>,
-    /// The cosigned checkpoint; `None` while validators do not cosign.
+    /// The final checkpoint, a signed note ([`crate::checkpoint::Cosigners::verify`]), if there is one that covers
+    /// the record's block; `None` before that, and in the receipts of a batch.
     pub checkpoint: Option<String>,
+    /// The inclusion proof against the checkpoint's size and root, base64 hashes; there with `checkpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_inclusion: Option<Vec<String>>,
 }
 
 /// Records to append, each in base64.

@@ -76,6 +76,11 @@ impl Authorities {
         self.all.iter()
     }
 
+    /// The roots, by ordinal.
+    pub fn roots(&self) -> impl Iterator<Item = &Authority> {
+        self.all.iter().filter(|authority| authority.parent.is_none())
+    }
+
     /// One by its ordinal.
     pub fn get(&self, ordinal: u32) -> Option<&Authority> {
         self.all.get(ordinal as usize)

@@ -4,7 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Waiting;
+use super::protocol::Protocols;
+use super::validators::Validators;
 use crate::block::{CommitLeaf, Outcome};
+use crate::genesis::Parameters;
 use crate::hash::Digest;
 use crate::index::Revoked;
 use crate::merkle::{Frontier, NodeId};
@@ -45,6 +48,10 @@ pub struct Changes {
     pub revoked: Vec<(RecordId, Revoked)>,
     pub(super) now_waiting: Vec<(RecordId, Waiting)>,
     pub(super) no_longer_waiting: BTreeSet<RecordId>,
+    /// The validators of the next height, the parameters and the protocol versions, each if this block changed them.
+    pub(super) validators: Option<Validators>,
+    pub(super) parameters: Option<Parameters>,
+    pub(super) protocols: Option<Protocols>,
     pub(super) log: Frontier,
 }
 

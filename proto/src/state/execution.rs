@@ -4,14 +4,18 @@
 //! stand in the block is refused and leaves no trace; a restrictive one that fails only by state is taken
 //! with the outcome *rejected*.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::changes::{Changes, Placed};
-use super::{State, Waiting};
+use super::protocol::Protocols;
+use super::validators::{Known, Validators};
+use super::{Activation, State, Waiting};
 use crate::block::{BLOCK_VERSION, CommitLeaf, Executed, Outcome, outcomes_root, records_root, validators_hash};
+use crate::genesis::Parameters;
 use crate::hash::Digest;
 use crate::index::{EntryOrdinal, Revoked};
 use crate::key::KeyId;
@@ -19,7 +23,7 @@ use crate::limits::{
     LIVE_GRANTS_PER_KEY_MAX, LIVE_MEMBERSHIPS_PER_SUBJECT_MAX, REJECTED_PER_KEY_MAX, WAITING_REVOCATIONS_MAX,
 };
 use crate::merkle::{self, Frontier, NodeId};
-use crate::record::{Access, Body, Class, Effect, RecordId, Revoke, Verified};
+use crate::record::{Access, Body, Class, Effect, ParameterChange, RecordId, Revoke, ValidatorChange, Verified};
 use crate::refusal::{Code, Refusal};
 use crate::time::LedgerTime;
 
@@ -47,6 +51,10 @@ pub(super) struct Execution<'a> {
     now_waiting: Vec<(RecordId, Waiting)>,
     no_longer_waiting: BTreeSet<RecordId>,
     rejected_of: BTreeMap<u32, usize>,
+    /// What holds from the next height on, as the records of this block so far leave it.
+    validators: Cow<'a, Validators>,
+    parameters: Cow<'a, Parameters>,
+    protocols: Cow<'a, Protocols>,
     log: Frontier,
     nodes: Vec<(NodeId, Digest)>,
 }
@@ -66,6 +74,9 @@ impl<'a> Execution<'a> {
             now_waiting: Vec::new(),
             no_longer_waiting: BTreeSet::new(),
             rejected_of: BTreeMap::new(),
+            validators: Cow::Borrowed(&base.validators),
+            parameters: Cow::Borrowed(&base.parameters),
+            protocols: Cow::Borrowed(&base.protocols),
             log: base.log.clone(),
             nodes: Vec::new(),
         }
@@ -89,9 +100,11 @@ impl<'a> Execution<'a> {
         let judged = match record.signed().body() {
             Body::Access(access) => self.judge_access(record, access),
             Body::Revoke(revoke) => self.judge_revoke(record, revoke),
-            // These change the circle of trust or the chain itself. To include one without carrying it out
-            // would settle it for ever, so a block that holds one is not valid under this protocol version.
-            Body::Authority(_) | Body::Validator(_) | Body::Parameter(_) | Body::Set(_) => {
+            Body::Validator(change) => self.judge_validator(change),
+            Body::Parameter(change) => self.judge_parameter(change),
+            // To include one of these without carrying it out would settle it for ever, so a block that holds one
+            // is not valid under this protocol version.
+            Body::Authority(_) | Body::Set(_) => {
                 let kind = record.signed().body().kind().as_str();
                 return Err(Refusal::of(
                     Code::Unsupported,
@@ -132,7 +145,12 @@ impl<'a> Execution<'a> {
             match record.signed().body() {
                 Body::Access(access) => self.note_access(&record, access),
                 Body::Revoke(revoke) => self.note_revoke(&record, revoke, index),
-                Body::Authority(_) | Body::Validator(_) | Body::Parameter(_) | Body::Set(_) => {}
+                Body::Validator(change) => self.validators.to_mut().apply(change),
+                Body::Parameter(ParameterChange::Set(parameters)) => *self.parameters.to_mut() = parameters.clone(),
+                Body::Parameter(ParameterChange::Activate { protocol, height }) => {
+                    self.protocols.to_mut().activate(Activation { protocol: *protocol, height: *height });
+                }
+                Body::Authority(_) | Body::Set(_) => {}
             }
         }
         self.end_wait(id);
@@ -145,7 +163,7 @@ impl<'a> Execution<'a> {
     pub(super) fn finish(mut self, proposer: KeyId) -> Changes {
         let executed = Executed {
             outcomes: outcomes_root(self.placed.iter().map(|placed| placed.outcome)),
-            next_validators: validators_hash(&self.base.validators),
+            next_validators: validators_hash(self.validators.present()),
             map_root: Digest::ZERO,
             log_size: self.log.size(),
             log_root: self.log.root(),
@@ -163,6 +181,9 @@ impl<'a> Execution<'a> {
             revoked: self.revoked.into_iter().collect(),
             now_waiting: self.now_waiting,
             no_longer_waiting: self.no_longer_waiting,
+            validators: changed(self.validators),
+            parameters: changed(self.parameters),
+            protocols: changed(self.protocols),
             log: self.log,
         }
     }
@@ -178,7 +199,7 @@ impl<'a> Execution<'a> {
         if submit_by < self.time {
             return refuse(format!("to be submitted by {submit_by}, the block's time is {}", self.time));
         }
-        let latest = self.time.saturating_add_millis(self.base.genesis.parameters.submit_ahead_ms_max);
+        let latest = self.time.saturating_add_millis(self.base.parameters.submit_ahead_ms_max);
         if submit_by > latest {
             return refuse(format!("`submit_by` {submit_by} is too far ahead, at most {latest} is allowed now"));
         }
@@ -249,6 +270,20 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
+    fn judge_validator(&self, change: &ValidatorChange) -> Result<(), Refusal> {
+        let known = Known { chain: &self.base.chain, authorities: &self.base.authorities };
+        self.validators.judge(change, &known)
+    }
+
+    fn judge_parameter(&self, change: &ParameterChange) -> Result<(), Refusal> {
+        match change {
+            ParameterChange::Set(parameters) => parameters.check(),
+            ParameterChange::Activate { protocol, height } => {
+                self.protocols.judge(Activation { protocol: *protocol, height: *height }, self.height)
+            }
+        }
+    }
+
     /// Effect and authority of a revocation's target, if that is an accepted entry of the log or of this
     /// block; nothing if there is no such record; an error if it is a record of another sort.
     fn target(&self, id: &RecordId) -> Result<Option<(Effect, u32)>, Refusal> {
@@ -307,6 +342,14 @@ impl<'a> Execution<'a> {
             self.revoked_before.extend(before);
             self.revoked.entry(revoke.target).or_insert(Revoked { by: index, height: self.height, at: self.time });
         }
+    }
+}
+
+/// What a block made of something, if it changed it.
+fn changed<T: Clone>(now: Cow<'_, T>) -> Option<T> {
+    match now {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(now) => Some(now),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Cases for the state machine: what a block may hold, the bounds, and that building and executing agree.
 
+mod governing;
+
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -45,6 +45,18 @@ pub(crate) fn validator(n: u8) -> ValidatorKeys {
     }
 }
 
+/// Validator `n` with keys that were made for chain `chain`, as a record names it.
+pub(crate) fn joining(chain: &Digest, n: u8) -> ValidatorKeys {
+    let enrolled = |number| EnrolledKey { key: key(number).public(), possession: key(number).prove_possession(chain) };
+    ValidatorKeys { vote: enrolled(100 + n), checkpoint: enrolled(200 + n), ..validator(n) }
+}
+
+/// The number of a validator, from its voting key.
+pub(crate) fn number_of(validator: &ValidatorKeys) -> u8 {
+    let number = (0..100).find(|n| key(100 + n).public() == validator.vote.key);
+    number.expect("a validator of these tests")
+}
+
 /// The genesis of a chain of so many validators: `org1` may say everything with key 1; `org2` speaks of what
 /// is below `file:org2`, and of roles, for at most a day, with two of the keys 2, 3 and 4.
 pub(crate) fn genesis(validators: u8) -> Genesis {
@@ -107,6 +119,12 @@ pub(crate) fn statement(chain: &Digest, authority: &str, nonce: u64, body: Body,
     Statement { chain: *chain, authority: authority.parse().expect("a name"), nonce: Nonce(bytes), body, submit_by }
 }
 
+/// A body that the root quorum of these chains signs: both roots, in the name of `org1`.
+pub(crate) fn rule(chain: &Digest, nonce: u64, body: Body, ms: u64) -> Signed {
+    let keys = [1, 2, 4].map(key);
+    statement(chain, "org1", nonce, body, ms).sign(&keys.each_ref()).expect("a well-formed record")
+}
+
 /// The same, signed.
 pub(crate) fn sign(chain: &Digest, authority: &str, nonce: u64, body: Body, ms: u64) -> Signed {
     let keys = signers(authority);
@@ -129,8 +147,6 @@ pub(crate) fn certify(chain: &Digest, height: u64, block: Digest, kind: VoteKind
 pub(crate) struct Chain {
     pub(crate) state: State,
     pub(crate) frames: Vec<Frame>,
-    /// The validators that vote: just a quorum.
-    voters: Vec<u8>,
     nonce: u64,
 }
 
@@ -138,8 +154,14 @@ impl Chain {
     /// A chain of so many validators before its first block.
     pub(crate) fn new(validators: u8) -> Self {
         let state = State::new(genesis(validators)).expect("a good genesis");
-        let quorum = writ_proto::certificate::quorum(validators.into()) as u8;
-        Self { state, frames: Vec::new(), voters: (validators - quorum..validators).collect(), nonce: 0 }
+        Self { state, frames: Vec::new(), nonce: 0 }
+    }
+
+    /// The validators that vote for the next block: just a quorum, the last ones.
+    pub(crate) fn voters(&self) -> Vec<u8> {
+        let validators = self.state.validators();
+        let first = validators.len() - writ_proto::certificate::quorum(validators.len());
+        validators[first..].iter().map(number_of).collect()
     }
 
     /// Signs a body for this chain, to be submitted within the hour from `ms` on.
@@ -148,14 +170,21 @@ impl Chain {
         sign(self.state.chain(), authority, self.nonce, body, ms + HOUR_MS)
     }
 
+    /// Signs a body for this chain as its root quorum, to be submitted within the hour from `ms` on.
+    pub(crate) fn rule(&mut self, body: Body, ms: u64) -> Signed {
+        self.nonce += 1;
+        rule(self.state.chain(), self.nonce, body, ms + HOUR_MS)
+    }
+
     /// Appends a block of all these records.
     pub(crate) fn append(&mut self, ms: u64, records: &[Signed]) {
         let verified = records.iter().map(|record| self.state.verify(record.clone()).expect("good signatures"));
-        let proposer = key(100 + self.voters[0]).public().id();
+        let voters = self.voters();
+        let proposer = key(100 + voters[0]).public().id();
         let built = self.state.build(time(ms), proposer, verified).expect("a later time");
         assert_eq!(built.refused, [], "every record may stand in the block");
         let header = &built.block.header;
-        let certificate = certify(self.state.chain(), header.height, header.hash(), VoteKind::Precommit, &self.voters);
+        let certificate = certify(self.state.chain(), header.height, header.hash(), VoteKind::Precommit, &voters);
         self.frames.push(Frame { block: Blob(built.block.encode()), certificate });
         self.state.commit(built.changes);
     }

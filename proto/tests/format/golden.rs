@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use writ_proto::block::{Block, CommitLeaf, Executed, Header, Outcome, outcomes_root, records_root, validators_hash};
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind};
+use writ_proto::checkpoint::{Checkpoint, Cosignature, Cosigners};
 use writ_proto::codec::{self, Blob};
 use writ_proto::export::{End, Frame, Trailer};
 use writ_proto::genesis::{Genesis, Parameters};
@@ -24,7 +25,7 @@ use writ_proto::record::{
 use writ_proto::refusal::Code;
 use writ_proto::scope::{Rule, Scope};
 
-use crate::chain::{Chain, access, certify, enrolled, key, sign, statement, time, validator};
+use crate::chain::{Chain, access, certify, enrolled, joining, key, sign, statement, time, validator};
 use crate::example::{FIRST_BLOCK_MS, SUBMIT_BY_MS, example};
 use crate::files;
 
@@ -106,8 +107,10 @@ fn files() -> Vec<File> {
         votes(),
         proposals(),
         certificates(),
+        checkpoints(),
         log(),
         export(),
+        changes(),
         import_nonces(),
     ]
 }
@@ -380,6 +383,31 @@ fn certificates() -> File {
         .value::<Certificate>("of-nobody", &nobody)
 }
 
+fn checkpoints() -> File {
+    let validators: Vec<ValidatorKeys> = (0..4).map(validator).collect();
+    let cosigners = Cosigners::of("ledger.example/test", &validators);
+    let checkpoint = Checkpoint { origin: "ledger.example/test".into(), size: 70_000, root: Digest([0xd1; 32]) };
+    let time = |n: u8| 1_795_305_600 + u64::from(n);
+    let signed: Vec<_> = (0..4).map(|n| Cosignature::sign(&checkpoint, 9, &key(200 + n), time(n))).collect();
+    let again: Again = |bytes| Some(Cosignature::decode(bytes).ok()?.encode());
+    let note = cosigners.assemble(&checkpoint, &signed[..3]).expect("a quorum");
+    let mut file = File::new(
+        "checkpoint",
+        "A checkpoint of four validators (checkpoint seeds 200 to 203), signed by three of them.",
+    )
+    .plain("body", checkpoint.body())
+    .plain("cosigned-by-validator0", checkpoint.cosigned_bytes(time(0)));
+    for (n, (member, one)) in cosigners.members().iter().zip(&signed).enumerate() {
+        file = file
+            .plain(format!("validator{n}.log-key-id"), member.log_key().id())
+            .plain(format!("validator{n}.log-vkey"), member.log_key().to_vkey())
+            .plain(format!("validator{n}.cosigner-key-id"), member.cosigner_key().id())
+            .plain(format!("validator{n}.cosigner-vkey"), member.cosigner_key().to_vkey())
+            .with(format!("validator{n}.wire"), one.encode(), again);
+    }
+    file.plain("note", note).plain("policy", cosigners.to_policy())
+}
+
 fn log() -> File {
     let example = example();
     let mut file =
@@ -426,6 +454,40 @@ fn export() -> File {
         .with("frame-2", second, frame)
         .with("trailer", last, trailer)
         .with("trailer-of-no-blocks", only_trailer, trailer)
+}
+
+/// A chain of four validators that changes itself: in block 1 a validator comes, in block 2 one goes and one gets a new
+/// voting key, in block 3 the parameters change, block 4 activates a protocol version.
+fn changes() -> File {
+    let mut chain = Chain::new(4);
+    let id = *chain.state.chain();
+    let voter = |n: u8| key(100 + n).public().id();
+    let renewed = ValidatorKeys { name: validator(0).name, checkpoint: validator(0).checkpoint, ..joining(&id, 5) };
+    let bounds = Parameters { submit_ahead_ms_max: 7_200_000, clock_bound_ms: 250, proposal_age_ms_max: 1_000 };
+    let blocks = [
+        vec![Body::Validator(ValidatorChange::Add(joining(&id, 4)))],
+        vec![
+            Body::Validator(ValidatorChange::Remove(voter(1))),
+            Body::Validator(ValidatorChange::Replace { old: voter(0), new: renewed }),
+        ],
+        vec![Body::Parameter(ParameterChange::Set(bounds))],
+        vec![Body::Parameter(ParameterChange::Activate { protocol: 2, height: 12 })],
+    ];
+    let mut file = File::new("changes", "The export of a chain that changes its validators, parameters and protocol.");
+    for (bodies, height) in blocks.into_iter().zip(1..) {
+        let ms = height * 1000;
+        let records: Vec<Signed> = bodies.into_iter().map(|body| chain.rule(body, ms)).collect();
+        chain.append(ms, &records);
+        file = file.plain(format!("validators-hash-after-{height}"), validators_hash(chain.state.validators()).0);
+    }
+    let parts = chain.parts();
+    let (first, rest) = parts.split_first().expect("a header");
+    let (last, frames) = rest.split_last().expect("a trailer");
+    file = file.plain("header", first);
+    for (bytes, height) in frames.iter().zip(1..) {
+        file = file.plain(format!("frame-{height}"), bytes);
+    }
+    file.plain("trailer", last)
 }
 
 fn import_nonces() -> File {

@@ -9,6 +9,7 @@ mod example;
 mod files;
 mod fuzz;
 mod golden;
+mod governing;
 mod random;
 mod tampering;
 mod treachery;

@@ -10,16 +10,18 @@ use writ_proto::block::{
 use writ_proto::certificate::VoteKind;
 use writ_proto::codec::Blob;
 use writ_proto::export::{End, Frame};
-use writ_proto::genesis::Genesis;
+use writ_proto::genesis::{Genesis, Parameters};
 use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::{KeyId, SecretKey, Signature};
-use writ_proto::limits::{BLOCK_RECORDS_MAX, LIVE_GRANTS_PER_KEY_MAX, REJECTED_PER_KEY_MAX};
+use writ_proto::limits::{ACTIVATION_LEAD_MIN, BLOCK_RECORDS_MAX, LIVE_GRANTS_PER_KEY_MAX, REJECTED_PER_KEY_MAX};
 use writ_proto::merkle::{self, Frontier};
-use writ_proto::record::{Access, Body, Effect, Signed, ValidatorChange};
+use writ_proto::record::{Access, AuthorityChange, Body, Effect, ParameterChange, Signed, ValidatorChange};
 use writ_proto::refusal::Code;
 use writ_proto::time::LedgerTime;
 
-use crate::chain::{access, certify, export_parts, genesis, key, revoke, sign, statement, time, validator};
+use crate::chain::{
+    access, certify, export_parts, genesis, joining, key, revoke, rule, sign, statement, time, validator,
+};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -162,7 +164,15 @@ fn a_record_that_may_not_stand_in_the_block_is_named() {
         .expect("well formed");
     let elsewhere = sign(&Digest([5; 32]), "org1", 9, eve.clone(), HOUR_MS);
     let stranger = ours("org9", eve.clone()).sign(&[&key(1)]).expect("well formed");
-    let validator = Body::Validator(ValidatorChange::Add(validator(7)));
+    let retire = Body::Authority(AuthorityChange::Retire { name: "org2".parse().expect("a name") });
+    let newcomer = |quorum: bool, validator| {
+        let body = Body::Validator(ValidatorChange::Add(validator));
+        if quorum { rule(&chain, 9, body, HOUR_MS) } else { sign(&chain, "org1", 9, body, HOUR_MS) }
+    };
+    let removal = Body::Validator(ValidatorChange::Remove(key(100).public().id()));
+    let timeless = Parameters { submit_ahead_ms_max: 0, ..Parameters::default() };
+    let activation =
+        |height| rule(&chain, 9, Body::Parameter(ParameterChange::Activate { protocol: 2, height }), HOUR_MS);
     let resubmitted = sign(&chain, "org1", 1, Body::Access(grant("user:alice")), HOUR_MS / 2 + 1);
     assert_eq!(resubmitted.id(), first.id());
     let mut surplus = fits.bytes().to_vec();
@@ -206,10 +216,32 @@ fn a_record_that_may_not_stand_in_the_block_is_named() {
         ),
         (
             "a kind that this version does not carry out",
-            bytes(&[&ours("org1", validator).sign(&[&key(1)]).expect("well formed")]),
+            bytes(&[&ours("org1", retire).sign(&[&key(1)]).expect("well formed")]),
             0,
             Code::Unsupported,
         ),
+        (
+            "a validator of one root where two must agree",
+            bytes(&[&newcomer(false, joining(&chain, 7))]),
+            0,
+            Code::ThresholdNotMet,
+        ),
+        (
+            "a validator whose keys were made for a genesis",
+            bytes(&[&newcomer(true, validator(7))]),
+            0,
+            Code::BadRequest,
+        ),
+        ("a validator that is there", bytes(&[&newcomer(true, joining(&chain, 0))]), 0, Code::Conflict),
+        ("the last validator, removed", bytes(&[&fits, &rule(&chain, 9, removal, HOUR_MS)]), 1, Code::Conflict),
+        (
+            "parameters that nobody can live with",
+            bytes(&[&rule(&chain, 9, Body::Parameter(ParameterChange::Set(timeless)), HOUR_MS)]),
+            0,
+            Code::BadRequest,
+        ),
+        ("a protocol from tomorrow", bytes(&[&activation(3 + ACTIVATION_LEAD_MIN - 1)]), 0, Code::Conflict),
+        ("a protocol from some day", bytes(&[&activation(u64::MAX)]), 0, Code::LimitExceeded),
         ("bytes that are no record", vec![b"grant everything".to_vec()], 0, Code::BadRequest),
         ("a record with a byte too many", vec![surplus], 0, Code::BadRequest),
         ("a record of nothing", vec![Vec::new()], 0, Code::BadRequest),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use writ_proto::audit::audit_export;
 use writ_proto::block::Outcome;
+use writ_proto::certificate::quorum;
 use writ_proto::decision::{Moment, Question, Truth, Why, resolve};
 use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
 use writ_proto::hash::{Digest, Domain};
@@ -18,7 +19,8 @@ use writ_proto::limits::{
 };
 use writ_proto::name::{Action, Name, Pattern};
 use writ_proto::record::{
-    Access, Body, Class, Effect, EnrolledKey, Nonce, RecordId, Revoke, Signed, Statement, ValidatorKeys,
+    Access, Body, Class, Effect, EnrolledKey, Nonce, ParameterChange, RecordId, Revoke, Signed, Statement,
+    ValidatorChange, ValidatorKeys,
 };
 use writ_proto::refusal::Code;
 use writ_proto::scope::{Rule, Scope};
@@ -86,9 +88,14 @@ fn genesis() -> Genesis {
     }
 }
 
-/// Just a quorum of the validators.
-fn voters() -> Vec<SecretKey> {
-    (101..104).map(key).collect()
+/// Just a quorum of these validators, the last ones.
+fn voters(validators: &[ValidatorKeys]) -> Vec<SecretKey> {
+    let first = validators.len() - quorum(validators.len());
+    let secret = |validator: &ValidatorKeys| {
+        let found = (0..=u8::MAX).map(key).find(|key| key.public() == validator.vote.key);
+        found.expect("a validator of these tests")
+    };
+    validators[first..].iter().map(secret).collect()
 }
 
 /// Somebody who signs anything in anybody's name.
@@ -105,6 +112,13 @@ impl Pen {
         let submit_by = (body.class() == Class::Permissive).then_some(submit_by);
         let authority = authority.parse().expect("a name of an authority");
         Statement { chain: self.chain, authority, nonce: Nonce(nonce), body, submit_by }
+    }
+
+    /// Signed with keys of whoever is there: `org1` and `org2` are a quorum of the roots, `org1` alone is none.
+    fn rule(&mut self, body: Body, submit_by: LedgerTime, seeds: &[u8]) -> Signed {
+        let keys: Vec<SecretKey> = seeds.iter().map(|seed| key(*seed)).collect();
+        let statement = self.statement("org1", body, submit_by);
+        statement.sign(&keys.iter().collect::<Vec<_>>()).unwrap_or_else(|refusal| panic!("{refusal}: {statement:?}"))
     }
 
     /// Signed with as many keys as are needed.
@@ -131,7 +145,8 @@ struct Ledger {
 impl Ledger {
     fn empty() -> Self {
         let genesis = genesis();
-        let state = State::new(genesis.clone()).expect("a good genesis");
+        // It goes on also where the audit and the verifier stop.
+        let state = State::new(genesis.clone()).expect("a good genesis").speaking(u16::MAX.into());
         Self { genesis, blocks: Vec::new(), kept_out: Vec::new(), log: Vec::new(), state }
     }
 
@@ -160,7 +175,8 @@ impl Ledger {
                 Err(_) => self.kept_out.push((self.blocks.len(), record.bytes().to_vec())),
             }
         }
-        let proposer = self.genesis.validators[self.blocks.len() % 4].vote.key.id();
+        let validators = self.state.validators().to_vec();
+        let proposer = validators[self.blocks.len() % validators.len()].vote.key.id();
         let built = self.state.build(time, proposer, verified).expect("the time goes on");
         for (id, _) in &built.refused {
             let refused = records.iter().find(|record| record.id() == *id).expect("it was among them");
@@ -172,12 +188,15 @@ impl Ledger {
             .extend(accepted.filter_map(|placed| LogRecord::new(placed.index, height, time, placed.record.signed())));
         let placed = built.changes.records.iter();
         let records = placed.map(|placed| (placed.record.signed().bytes().to_vec(), placed.outcome)).collect();
-        self.blocks.push(Claimed { time, proposer, records, lie: Lie::None });
+        let version = built.block.header.version;
         self.state.commit(built.changes);
+        let next_validators = self.state.validators().to_vec();
+        let voters = voters(&validators);
+        self.blocks.push(Claimed { time, proposer, records, version, voters, next_validators, lie: Lie::None });
     }
 
     fn export(&self) -> Vec<u8> {
-        forge(&self.genesis, &voters(), &self.blocks)
+        forge(&self.genesis, &self.blocks)
     }
 
     /// The same with one thing wrong, or one thing more that nobody can tell from right.
@@ -186,7 +205,7 @@ impl Ledger {
         let at = random.place(blocks.len());
         let block = &mut blocks[at];
         let count = block.records.len();
-        let what = match random.below(12) {
+        let what = match random.below(15) {
             0..=2 => {
                 block.lie = *random.pick(&LIES);
                 format!("{:?}", block.lie)
@@ -229,6 +248,21 @@ impl Ledger {
                 block.time = time(moved);
                 format!("another time, {moved} for {millis}")
             }
+            11 => {
+                let other = random.place(self.blocks.len());
+                block.voters = self.blocks[other].voters.clone();
+                format!("voted for by those of block {}", other + 1)
+            }
+            12 => {
+                let other = random.place(self.blocks.len());
+                block.next_validators = self.blocks[other].next_validators.clone();
+                format!("followed by the validators after block {}", other + 1)
+            }
+            13 => {
+                let other = random.place(self.blocks.len());
+                block.proposer = self.blocks[other].proposer;
+                format!("proposed by the proposer of block {}", other + 1)
+            }
             _ if count > 0 => {
                 let place = random.place(count);
                 let record = &mut block.records[place].0;
@@ -241,7 +275,7 @@ impl Ledger {
                 "proposed by a stranger".to_owned()
             }
         };
-        (forge(&self.genesis, &voters(), &blocks), format!("block {}: {what}", at + 1))
+        (forge(&self.genesis, &blocks), format!("block {}: {what}", at + 1))
     }
 }
 
@@ -256,6 +290,9 @@ fn candidate(pen: &mut Pen, made: &mut Vec<(&'static str, Signed)>, now: LedgerT
     let submit_by = time(if random.percent(4) { by_now - 1 } else { by_now + ahead });
     if random.percent(5) {
         return wrong(pen, by, submit_by, random);
+    }
+    if random.percent(15) {
+        return ruling(pen, submit_by, random);
     }
     let body = if !made.is_empty() && random.percent(25) {
         let (signer, target) = random.pick(made).clone();
@@ -286,6 +323,61 @@ fn candidate(pen: &mut Pen, made: &mut Vec<(&'static str, Signed)>, now: LedgerT
         true => random.pick(made).1.clone(),
         false => signed,
     }
+}
+
+/// A change of the validators, the parameters or the protocol, which may be wrong in any way.
+fn ruling(pen: &mut Pen, submit_by: LedgerTime, random: &mut Random) -> Signed {
+    let enrolled = |seed: u8, random: &mut Random| {
+        let chain = if random.percent(90) { pen.chain } else { Digest::ZERO };
+        EnrolledKey { key: key(seed).public(), possession: key(seed).prove_possession(&chain) }
+    };
+    // Seeds from 100 on are the genesis', some below it an authority's; each of the others may come more than once.
+    let seed = |random: &mut Random| *random.pick(&[2, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 100, 201]);
+    let voter = |random: &mut Random| {
+        let seed = if random.percent(60) { 100 + random.below(4) as u8 } else { 60 + random.below(10) as u8 };
+        key(seed).public().id()
+    };
+    let validator = |random: &mut Random| {
+        let name = *random.pick(&["validator0", "org2", "one", "two", "three", "four", "five", "six", "seven"]);
+        let (vote, checkpoint) = (seed(random), seed(random));
+        let name = name.parse().expect("a name");
+        ValidatorKeys { name, vote: enrolled(vote, random), checkpoint: enrolled(checkpoint, random) }
+    };
+    // As it stands in the genesis, with a new voting key.
+    let renewed = |random: &mut Random| {
+        let number = random.below(4) as usize;
+        let kept = genesis().validators.swap_remove(number);
+        let new = ValidatorKeys { vote: enrolled(seed(random), random), ..kept.clone() };
+        ValidatorChange::Replace { old: kept.vote.key.id(), new }
+    };
+    let body = match random.below(10) {
+        0..=3 => Body::Validator(ValidatorChange::Add(validator(random))),
+        4 => Body::Validator(ValidatorChange::Remove(voter(random))),
+        5 => Body::Validator(ValidatorChange::Replace { old: voter(random), new: validator(random) }),
+        6 => Body::Validator(renewed(random)),
+        7 | 8 => {
+            let some = |random: &mut Random, choices: &[u64]| *random.pick(choices);
+            Body::Parameter(ParameterChange::Set(Parameters {
+                submit_ahead_ms_max: some(random, &[HOUR_MS, HOUR_MS, HOUR_MS / 2, 2 * HOUR_MS, 0, u64::MAX]),
+                clock_bound_ms: some(random, &[500, 500, 1, 86_400_000, 0, 86_400_001]),
+                proposal_age_ms_max: some(random, &[2000, 0, 86_400_000, 86_400_001]),
+            }))
+        }
+        _ => Body::Parameter(ParameterChange::Activate {
+            protocol: *random.pick(&[2, 2, 1, 0, 65_535, 65_536]),
+            height: 1 + random.below(20) + if random.percent(20) { 1_000_000 } else { 0 },
+        }),
+    };
+    let signers: &[u8] = match random.below(10) {
+        // A root alone; too few keys of the second; not the root that is named; a key of nobody's.
+        0 => &[1],
+        1 => &[1, 4],
+        2 => &[2, 3, 5],
+        3 => &[1, 2, 3, 9],
+        4 | 5 => &[1, 6],
+        _ => &[1, 2, 3],
+    };
+    pen.rule(body, submit_by, signers)
 }
 
 fn entry(now: u64, random: &mut Random) -> Access {
@@ -336,18 +428,22 @@ fn wrong(pen: &mut Pen, by: &str, submit_by: LedgerTime, random: &mut Random) ->
 fn what_liars_put_into_their_blocks_is_judged_alike() {
     let mut random = Random::from_environment("verifier-forged");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut good, mut bad) = (0, 0);
+    let (mut good, mut bad, mut sets) = (0, 0, 0);
     for _ in 0..4 {
         let ledger = Ledger::random(&mut random);
+        let follow = ledger.blocks.windows(2);
+        sets += follow.filter(|pair| pair[0].next_validators != pair[1].next_validators).count();
         let mut files = vec![(ledger.export(), "honest".to_owned())];
         files.extend((0..50).map(|_| ledger.forged(&mut random)));
         let verdicts = compare(folder.path(), &ledger.genesis.chain_id(), &files);
-        assert!(verdicts[0], "what was built is good");
+        let is_known = ledger.blocks.iter().all(|block| block.version == 1);
+        assert_eq!(verdicts[0], is_known, "what was built is good, as far as it is under protocol 1");
         good += verdicts.iter().filter(|good| **good).count();
         bad += verdicts.iter().filter(|good| !**good).count();
     }
-    println!("{good} good, {bad} bad");
+    println!("{good} good, {bad} bad, {sets} changes of the validators");
     assert!(bad > 100, "only {bad} of {} forgeries are bad", good + bad);
+    assert!(sets > 3, "only {sets} changes of the validators");
 }
 
 /// Whether each file is good, once the verifier and the audit agree about it.
@@ -444,7 +540,7 @@ fn the_bounds_are_the_same_to_the_last_record() {
     for record in &more {
         let mut forged = ledger.blocks.clone();
         forged[1].records.push((record.bytes().to_vec(), Outcome::Accepted));
-        files.push((forge(&ledger.genesis, &voters(), &forged), "one beyond a bound".to_owned()));
+        files.push((forge(&ledger.genesis, &forged), "one beyond a bound".to_owned()));
     }
     let ends: Vec<Signed> =
         [&same[0], &same[LIVE_GRANTS_PER_KEY_MAX]].map(|one| revoke(&mut pen, "org1", one.id())).into();
@@ -461,7 +557,7 @@ fn the_bounds_are_the_same_to_the_last_record() {
     files.push((ledger.export(), "as many rejected records as may be".to_owned()));
     let mut forged = ledger.blocks.clone();
     forged[0].records.push((ledger.kept_out[0].1.clone(), Outcome::Rejected(Code::OutOfScope)));
-    files.push((forge(&ledger.genesis, &voters(), &forged), "a rejected record too many".to_owned()));
+    files.push((forge(&ledger.genesis, &forged), "a rejected record too many".to_owned()));
 
     // Revocations that wait: one more is rejected, also in the block in which one ceases to wait, though what ends the
     // wait is itself rejected; in the next block there is room.
@@ -484,6 +580,148 @@ fn the_bounds_are_the_same_to_the_last_record() {
 
     let good = compare(folder.path(), &chain, &files);
     assert_eq!(good, [false, false, true, true, false, true]);
+}
+
+#[test]
+fn what_the_root_quorum_may_say_is_the_same_in_both() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let chain = genesis().chain_id();
+    let at = |minutes: u64| time(START_MS + minutes * MINUTE_MS);
+    let enrolled =
+        |seed, chain: &Digest| EnrolledKey { key: key(seed).public(), possession: key(seed).prove_possession(chain) };
+    let new = |name: &str, vote, checkpoint| ValidatorKeys {
+        name: name.parse().expect("a name"),
+        vote: enrolled(vote, &chain),
+        checkpoint: enrolled(checkpoint, &chain),
+    };
+    let add = |validator| Body::Validator(ValidatorChange::Add(validator));
+    let remove = |seed| Body::Validator(ValidatorChange::Remove(key(seed).public().id()));
+    let replace = |seed, new| Body::Validator(ValidatorChange::Replace { old: key(seed).public().id(), new });
+    let set = |ahead, clock, age| {
+        Body::Parameter(ParameterChange::Set(Parameters {
+            submit_ahead_ms_max: ahead,
+            clock_bound_ms: clock,
+            proposal_age_ms_max: age,
+        }))
+    };
+    let activate = |protocol, height| Body::Parameter(ParameterChange::Activate { protocol, height });
+    let first = genesis().validators[0].clone();
+    let from_genesis =
+        |validator: ValidatorKeys, seed| ValidatorKeys { vote: enrolled(seed, &Digest::ZERO), ..validator };
+    let good_one = || new("one", 60, 61);
+
+    // What is said, by the keys of whom (in the name of `org1`), and whether it may be: in block 3, where validator `past`
+    // (50, 51) has come in block 1 and gone in block 2.
+    let quorum: &[u8] = &[1, 2, 3];
+    let cases: Vec<(&str, Vec<Body>, &[u8], bool)> = vec![
+        ("one more", vec![add(good_one())], quorum, true),
+        ("by all three", vec![add(good_one())], &[1, 2, 4, 5], true),
+        ("by the third for the second", vec![add(good_one())], &[1, 6], true),
+        ("by one root", vec![add(good_one())], &[1], false),
+        ("by one root and a half", vec![add(good_one())], &[1, 4], false),
+        ("not by the one that is named", vec![add(good_one())], &[2, 3, 5], false),
+        ("by a validator too", vec![add(good_one())], &[1, 2, 3, 100], false),
+        ("parameters by one root", vec![set(HOUR_MS, 1, 1)], &[1], false),
+        ("a protocol by one root", vec![activate(2, 20)], &[1], false),
+        ("an authority's name", vec![add(new("org3", 60, 61))], quorum, false),
+        ("a validator's name", vec![add(new("validator2", 60, 61))], quorum, false),
+        ("a past one's name", vec![add(new("past", 60, 61))], quorum, false),
+        ("a past one's key", vec![add(new("one", 60, 50))], quorum, false),
+        ("an authority's key", vec![add(new("one", 4, 61))], quorum, false),
+        ("another's checkpoint key", vec![add(new("one", 203, 61))], quorum, false),
+        ("one key for both", vec![add(new("one", 60, 60))], quorum, false),
+        ("a possession for a genesis", vec![add(from_genesis(good_one(), 60))], quorum, false),
+        ("two with one name", vec![add(good_one()), add(new("one", 62, 63))], quorum, false),
+        ("two with one key", vec![add(good_one()), add(new("two", 62, 61))], quorum, false),
+        ("two", vec![add(good_one()), add(new("two", 62, 63))], quorum, true),
+        ("one less", vec![remove(100)], quorum, true),
+        ("one less, by its checkpoint key", vec![remove(200)], quorum, false),
+        ("one less twice", vec![remove(100), remove(100)], quorum, false),
+        ("all but one", vec![remove(100), remove(101), remove(102)], quorum, true),
+        ("all", vec![remove(100), remove(101), remove(102), remove(103)], quorum, false),
+        ("come and gone", vec![add(good_one()), remove(60)], quorum, true),
+        ("come, gone, come again", vec![add(good_one()), remove(60), add(good_one())], quorum, false),
+        ("new keys", vec![replace(100, new("validator0", 60, 61))], quorum, true),
+        ("new keys and another name", vec![replace(100, good_one())], quorum, true),
+        (
+            "a new voting key",
+            vec![replace(100, ValidatorKeys { vote: enrolled(60, &chain), ..first.clone() })],
+            quorum,
+            true,
+        ),
+        (
+            "a new checkpoint key",
+            vec![replace(100, ValidatorKeys { checkpoint: enrolled(60, &chain), ..first.clone() })],
+            quorum,
+            true,
+        ),
+        ("no new key", vec![replace(100, first.clone())], quorum, false),
+        ("only a new possession", vec![replace(100, new("validator0", 100, 200))], quorum, false),
+        ("a new one for who is not there", vec![replace(50, good_one())], quorum, false),
+        ("a new key that is its checkpoint key", vec![replace(100, new("validator0", 200, 61))], quorum, false),
+        ("replaced twice", vec![replace(100, good_one()), replace(60, new("one", 62, 63))], quorum, true),
+        ("replaced by what was replaced", vec![replace(100, good_one()), replace(60, first.clone())], quorum, false),
+        ("parameters", vec![set(1, 1, 0), set(315_360_000_000, 86_400_000, 86_400_000)], quorum, true),
+        ("no time", vec![set(0, 1, 0)], quorum, false),
+        ("too much time", vec![set(315_360_000_001, 1, 0)], quorum, false),
+        ("no clock bound", vec![set(1, 0, 0)], quorum, false),
+        ("too wide a clock bound", vec![set(1, 86_400_001, 0)], quorum, false),
+        ("too old a proposal", vec![set(1, 1, 86_400_001)], quorum, false),
+        ("the next protocol", vec![activate(2, 11)], quorum, true),
+        ("the last protocol, at last", vec![activate(65_535, 1_000_003)], quorum, true),
+        ("a protocol too early", vec![activate(2, 10)], quorum, false),
+        ("a protocol too late", vec![activate(2, 1_000_004)], quorum, false),
+        ("this protocol", vec![activate(1, 11)], quorum, false),
+        ("a protocol that no header can say", vec![activate(65_536, 11)], quorum, false),
+        ("two protocols", vec![activate(2, 11), activate(3, 12)], quorum, false),
+    ];
+    let mut pen = Pen { chain, nonce: 0 };
+    let (mut files, mut expected) = (Vec::new(), Vec::new());
+    for (what, bodies, signers, good) in cases {
+        let mut ledger = Ledger::empty();
+        let before = [add(new("past", 50, 51)), remove(50)].map(|body| pen.rule(body, at(30), quorum));
+        for (record, minutes) in before.into_iter().zip(1..) {
+            ledger.append(at(minutes), vec![record]);
+        }
+        let records: Vec<Signed> = bodies.into_iter().map(|body| pen.rule(body, at(30), signers)).collect();
+        ledger.append(at(3), records.clone());
+        // Whoever votes for the next block has taken over what this one did.
+        ledger.append(at(4), Vec::new());
+        assert_eq!(ledger.kept_out.is_empty(), good, "{what}");
+        let put_in = records.iter().map(|record| (record.bytes().to_vec(), Outcome::Accepted)).collect();
+        ledger.blocks[2].records = put_in;
+        files.push((ledger.export(), what.to_owned()));
+        expected.push(good);
+    }
+    assert_eq!(compare(folder.path(), &chain, &files), expected);
+}
+
+#[test]
+fn both_stop_at_a_protocol_that_they_do_not_speak() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut ledger = Ledger::empty();
+    let chain = ledger.genesis.chain_id();
+    let at = |minutes: u64| time(START_MS + minutes * MINUTE_MS);
+    let body = Body::Parameter(ParameterChange::Activate { protocol: 2, height: 9 });
+    let record = Pen { chain, nonce: 0 }.rule(body, at(30), &[1, 2, 3]);
+    ledger.append(at(1), vec![record]);
+    (2..9).for_each(|minutes| ledger.append(at(minutes), Vec::new()));
+    let before = ledger.export();
+    ledger.append(at(9), Vec::new());
+    let versions: Vec<u16> = ledger.blocks.iter().map(|block| block.version).collect();
+    assert_eq!(versions, [1, 1, 1, 1, 1, 1, 1, 1, 2]);
+    let beyond = ledger.export();
+    let mut early = ledger.blocks.clone();
+    early[7].version = 2;
+    let mut late = ledger.blocks.clone();
+    late[8].version = 1;
+    let files = [
+        (before, "up to the activation".to_owned()),
+        (beyond, "beyond it".to_owned()),
+        (forge(&ledger.genesis, &early), "too early".to_owned()),
+        (forge(&ledger.genesis, &late), "under the old version".to_owned()),
+    ];
+    assert_eq!(compare(folder.path(), &chain, &files), [true, false, false, false]);
 }
 
 #[test]
@@ -540,7 +778,7 @@ fn a_root_that_leads_to_too_many_roles_loses_its_own_grants_in_both() {
 #[test]
 fn a_genesis_that_starts_no_chain_is_refused_by_both() {
     type Change = fn(&mut Genesis);
-    let changes: [(&str, bool, Change); 20] = [
+    let changes: [(&str, bool, Change); 24] = [
         ("nothing", true, |_| ()),
         ("two authorities with a key in common", true, |g| g.authorities[1].keys[2] = g.authorities[0].keys[0]),
         ("a rule that allows nothing", true, |g| g.authorities[0].scope.rules[0].grants = false),
@@ -551,6 +789,10 @@ fn a_genesis_that_starts_no_chain_is_refused_by_both() {
         ("a name that is too long", false, |g| g.chain = "a".repeat(256)),
         ("no time to submit", false, |g| g.parameters.submit_ahead_ms_max = 0),
         ("no clock bound", false, |g| g.parameters.clock_bound_ms = 0),
+        ("ten years to submit", true, |g| g.parameters.submit_ahead_ms_max = 315_360_000_000),
+        ("more than that", false, |g| g.parameters.submit_ahead_ms_max = 315_360_000_001),
+        ("clocks that may be a day apart", false, |g| g.parameters.clock_bound_ms = 86_400_001),
+        ("a proposal of the day before", false, |g| g.parameters.proposal_age_ms_max = 86_400_001),
         ("no quorum", false, |g| g.root_quorum = 0),
         ("a quorum of more than there are", false, |g| g.root_quorum = 4),
         ("an authority twice", false, |g| g.authorities[1].name = g.authorities[0].name.clone()),
@@ -567,7 +809,7 @@ fn a_genesis_that_starts_no_chain_is_refused_by_both() {
     let with = |(what, is_good, change): (&'static str, bool, Change)| {
         let mut genesis = genesis();
         change(&mut genesis);
-        (forge(&genesis, &voters(), &[]), what, is_good)
+        (forge(&genesis, &[]), what, is_good)
     };
     let made: Vec<_> = changes.into_iter().chain([("another key's possession", false, another)]).map(with).collect();
     let paths: Vec<PathBuf> = made.iter().enumerate().map(|(at, (bytes, ..))| keep(folder.path(), at, bytes)).collect();

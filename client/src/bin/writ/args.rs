@@ -49,10 +49,13 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     pub(crate) nodes: Vec<String>,
-    /// The key file to sign with
-    #[arg(long, value_name = "FILE", env = "WRIT_KEY", global = true, hide_env_values = true)]
-    pub(crate) key: Option<PathBuf>,
-    /// The file with the key's passphrase
+    /// A file with a bearer token for the nodes, or with lines of a node and its token
+    #[arg(long, value_name = "FILE", env = "WRIT_TOKEN_FILE", global = true, hide_env_values = true)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The key file to sign with, or several that sign together
+    #[arg(long = "key", value_name = "FILE", env = "WRIT_KEY", global = true, hide_env_values = true)]
+    pub(crate) keys: Vec<PathBuf>,
+    /// The file with the passphrase of the key, or of all of them
     #[arg(long, value_name = "FILE", env = "WRIT_PASSPHRASE_FILE", global = true, hide_env_values = true)]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// The authority to speak as [default: the one with the key]; for `log` whose entries
@@ -135,4 +138,28 @@ pub(crate) enum KeyCommand {
         /// A key file, or its public half
         file: PathBuf,
     },
+}
+
+/// The commands below `validator`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ValidatorCommand {
+    /// List the validators of the next height
+    List,
+    /// Add a validator
+    Add(command::validator::Add),
+    /// Remove a validator
+    Remove(command::validator::Remove),
+    /// Give a validator other keys, in one step
+    Replace(command::validator::Replace),
+}
+
+/// The commands below `parameter`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParameterCommand {
+    /// Show the chain's parameters
+    Show,
+    /// Change parameters; those that are not named stay as they are
+    Set(command::parameter::Set),
+    /// Raise the protocol version, from a height on
+    Activate(command::parameter::Activate),
 }

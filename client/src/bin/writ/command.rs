@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod combine;
 mod diff;
 mod dry_run;
 mod entry;
@@ -12,18 +13,22 @@ mod history;
 mod import;
 mod key;
 mod log;
+pub(crate) mod parameter;
 mod progress;
 mod revoke;
+mod send;
+mod sign;
 mod state;
 mod status;
 mod submit;
+pub(crate) mod validator;
 mod what_can;
 mod who_can;
 
 use clap::Subcommand;
 use writ_proto::record::Effect;
 
-use crate::args::KeyCommand;
+use crate::args::{KeyCommand, ParameterCommand, ValidatorCommand};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
@@ -64,8 +69,21 @@ pub(crate) enum Command {
     Export(export::Options),
     /// Verify everything: an export, or what the nodes have, trusting none of them
     Audit(audit::Options),
-    /// Show how a node stands
+    /// Show how the nodes stand, and whether they contradict each other
     Status,
+    /// Change and list the validators, which takes a quorum of the root authorities
+    #[command(subcommand, after_help = sign::TOGETHER)]
+    Validator(ValidatorCommand),
+    /// Change and show the chain's parameters, which takes a quorum of the root authorities
+    #[command(subcommand, after_help = sign::TOGETHER)]
+    Parameter(ParameterCommand),
+    /// Show in words what a record says, and sign it
+    #[command(after_help = sign::TOGETHER)]
+    Sign(sign::Options),
+    /// Put the signatures of several people on one record together
+    Combine(combine::Options),
+    /// Append a record that enough people have signed
+    Submit(submit::Options),
 }
 
 /// Does it.
@@ -88,5 +106,15 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Export(options) => export::run(&options, context),
         Command::Audit(options) => audit::run(&options, context),
         Command::Status => status::run(context),
+        Command::Validator(ValidatorCommand::List) => validator::list(context),
+        Command::Validator(ValidatorCommand::Add(options)) => validator::add(&options, context),
+        Command::Validator(ValidatorCommand::Remove(options)) => validator::remove(&options, context),
+        Command::Validator(ValidatorCommand::Replace(options)) => validator::replace(&options, context),
+        Command::Parameter(ParameterCommand::Show) => parameter::show(context),
+        Command::Parameter(ParameterCommand::Set(options)) => parameter::set(&options, context),
+        Command::Parameter(ParameterCommand::Activate(options)) => parameter::activate(&options, context),
+        Command::Sign(options) => sign::run(&options, context),
+        Command::Combine(options) => combine::run(&options, context),
+        Command::Submit(options) => submit::run(&options, context),
     }
 }

@@ -1,11 +1,15 @@
 //! What every command needs: the nodes, the key, the clock, and whether to write for people.
 
+use std::path::Path;
+
 use writ_client::author::{Author, check_genesis};
-use writ_client::client::Client;
+use writ_client::client::{Client, Options};
 use writ_client::clock;
 use writ_client::keys::{KeyFile, Passphrase};
+use writ_client::token::Tokens;
 use writ_client::when;
 use writ_proto::genesis::Genesis;
+use writ_proto::key::SecretKey;
 use writ_proto::record::AuthorityName;
 use writ_proto::time::LedgerTime;
 
@@ -64,7 +68,19 @@ impl Context {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let nodes = self.common.nodes.iter().filter(|node| !node.is_empty()).map(String::as_str);
         let nodes: Vec<&str> = nodes.collect();
-        Ok(Client::new(if nodes.is_empty() { &[DEFAULT_NODE] } else { nodes.as_slice() })?)
+        let mut options = Options::default();
+        if let Some(path) = &self.common.token_file {
+            options.tokens = Tokens::read(path)?;
+            if Tokens::is_exposed(path)? {
+                self.warn_exposed(path);
+            }
+        }
+        Ok(Client::with(if nodes.is_empty() { &[DEFAULT_NODE] } else { nodes.as_slice() }, &options)?)
+    }
+
+    fn warn_exposed(&self, path: &Path) {
+        let path = path.display();
+        self.say("warning:", &format!("others than you may read `{path}`: run `chmod 600 {path}`"));
     }
 
     /// The genesis that the nodes tell, of the chain that was named.
@@ -79,20 +95,28 @@ impl Context {
         self.common.chain.as_ref()
     }
 
-    /// Who speaks.
+    /// Who speaks, with one key.
     pub(crate) fn author(&self, client: &Client) -> Result<Author, Failure> {
-        let path = self.common.key.as_deref().ok_or_else(|| {
-            Failure::misused("no key to sign with")
-                .hint("`--key FILE` or WRIT_KEY names one, `writ key new --out FILE` makes one")
-        })?;
+        let mut keys = self.keys()?.into_iter();
+        match (keys.next(), keys.next()) {
+            (Some(key), None) => Ok(Author::find(client, key, self.authority(), self.chain())?),
+            (None, _) => Err(no_key()),
+            (Some(_), Some(_)) => Err(Failure::misused("an import is signed with one key, and several are named")),
+        }
+    }
+
+    /// The keys to sign with, in the order in which they were named.
+    pub(crate) fn keys(&self) -> Result<Vec<SecretKey>, Failure> {
+        self.common.keys.iter().map(|path| self.open(path)).collect()
+    }
+
+    fn open(&self, path: &Path) -> Result<SecretKey, Failure> {
         let file = KeyFile::read(path)?;
         if file.is_exposed() {
-            let path = path.display();
-            self.say("warning:", &format!("others than you may read `{path}`: run `chmod 600 {path}`"));
+            self.warn_exposed(path);
         }
         let passphrase = if file.is_sealed() { self.passphrase()? } else { None };
-        let key = file.open(passphrase.as_ref())?;
-        Ok(Author::find(client, key, self.authority(), self.chain())?)
+        Ok(file.open(passphrase.as_ref())?)
     }
 
     /// The passphrase, if a file with it is named.
@@ -105,4 +129,10 @@ impl Context {
         when::parse_at(text, self.now)
             .map_err(|error| Failure::of_option(option, error).hint("`writ --help` tells how times are written"))
     }
+}
+
+/// Nothing can be signed.
+pub(crate) fn no_key() -> Failure {
+    Failure::misused("no key to sign with")
+        .hint("`--key FILE` or WRIT_KEY names one, `writ key new --out FILE` makes one")
 }

@@ -10,8 +10,10 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 use writ_client::append::AppendError;
 use writ_client::author::AuthorError;
+use writ_client::draft::DraftError;
 use writ_client::error::ClientError;
 use writ_client::keys::KeyFileError;
+use writ_client::token::TokenError;
 use writ_client::when::WhenError;
 use writ_proto::refusal::Refusal;
 
@@ -112,7 +114,12 @@ impl Failure {
 
     /// Whether a node found what was asked too large.
     pub(crate) fn is_too_large(&self) -> bool {
-        self.0.code == "too_large"
+        self.is_of("too_large")
+    }
+
+    /// Whether this is its code.
+    pub(crate) fn is_of(&self, code: &str) -> bool {
+        self.0.code == code
     }
 
     fn field(mut self, field: Option<String>) -> Self {
@@ -250,6 +257,7 @@ fn hint_for(code: &str) -> Option<&'static str> {
         "overloaded" => "the node has much to do; ask again",
         "wrong_chain" => "the node is of another chain than the record or position was made for",
         "out_of_scope" => "`GET /v1/authorities` tells what each authority may speak of",
+        "unauthenticated" => "`--token-file FILE` or WRIT_TOKEN_FILE names the file with the node's bearer token",
         "clock" => "a question with `--at` or `--as-of` needs no clock",
         _ => return None,
     })
@@ -266,22 +274,29 @@ impl From<AuthorError> for Failure {
             AuthorError::UnknownAuthority { .. } | AuthorError::OtherKey { .. } => {
                 Some("without `--authority`, the one that has the key is taken")
             }
-            AuthorError::Threshold { .. } => {
-                Some("several people sign with their own tools over `POST /v1/records/prepare`")
+            AuthorError::Threshold { .. } | AuthorError::RootQuorum { .. } => {
+                Some("name more keys with `--key`, or let others sign: `--out FILE`, then `writ sign FILE`")
+            }
+            AuthorError::Unnamed => Some("`--authority NAME` names the one that states it"),
+            AuthorError::NoRoot { .. } | AuthorError::NoRootKey { .. } => {
+                Some("`GET /v1/authorities` lists them: a root authority has no `parent`")
             }
             _ => Some("`--node URL` names other nodes, `--chain ID` another chain"),
         };
         let code = match &error {
-            AuthorError::NoAuthority { .. } | AuthorError::OtherKey { .. } => "unknown_key",
+            AuthorError::NoAuthority { .. } | AuthorError::OtherKey { .. } | AuthorError::NoRootKey { .. } => {
+                "unknown_key"
+            }
             AuthorError::UnknownAuthority { .. } => "unknown_authority",
-            AuthorError::Threshold { .. } => "threshold_not_met",
+            AuthorError::Threshold { .. } | AuthorError::RootQuorum { .. } => "threshold_not_met",
+            AuthorError::NoRoot { .. } => "forbidden",
             AuthorError::OtherChain { .. } => "wrong_chain",
-            AuthorError::SeveralAuthorities { .. } => "misused",
+            AuthorError::SeveralAuthorities { .. } | AuthorError::Unnamed => "misused",
             _ => "failed",
         };
         let failure = match error {
             AuthorError::Client(error) => return error.into(),
-            AuthorError::SeveralAuthorities { .. } => Self::of(&error).misusing(),
+            AuthorError::SeveralAuthorities { .. } | AuthorError::Unnamed => Self::of(&error).misusing(),
             _ => Self::of(&error),
         };
         let failure = failure.code(code);
@@ -302,6 +317,29 @@ impl From<KeyFileError> for Failure {
             KeyFileError::Exists { .. } => failure.hint("name another file, or move that one away"),
             _ => failure,
         }
+    }
+}
+
+impl From<DraftError> for Failure {
+    fn from(error: DraftError) -> Self {
+        let failure = Self::of(&error);
+        match error {
+            DraftError::Exists { .. } => failure.code("file").hint("name another file, or move that one away"),
+            DraftError::Io { .. } => failure.code("file"),
+            DraftError::Refused(refusal) => failure.code(refusal.code.as_str()).field(refusal.field.map(Into::into)),
+            DraftError::Signature { .. } => failure.code("bad_signature"),
+            DraftError::OtherBytes { .. } => {
+                failure.code("conflict").hint("`writ sign --bytes FILE` shows in words what each of them says")
+            }
+            DraftError::Unsigned => failure.code("threshold_not_met").hint("`writ sign FILE` signs it"),
+            _ => failure.code("bad_file"),
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::of(&error).code("token_file")
     }
 }
 

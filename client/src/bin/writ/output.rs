@@ -6,6 +6,7 @@
 
 mod entry;
 mod rights;
+mod statement;
 mod table;
 mod times;
 
@@ -13,6 +14,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 pub(crate) use entry::{Said, action, entry_fields, holds, sentence};
 pub(crate) use rights::{changes, rights};
+pub(crate) use statement::{Shown, parameter_fields, says, short_key, tally_words};
 pub(crate) use table::{Cell, Table, fields};
 pub(crate) use times::{ago, beside};
 use writ_proto::hash::Digest;

@@ -130,10 +130,10 @@ fn secret(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n; 32])
 }
 
-/// The number of the validator that proposes in `round` of `height`.
-fn turn(height: u64, round: u32) -> u8 {
+/// The number of the validator that proposes in `round`.
+fn turn(round: u32) -> u8 {
     let app = Mock(Arc::new(Mutex::new(state())));
-    let proposer = crate::proposer(&app.validators(), height, round).unwrap();
+    let proposer = crate::proposer(&app.validators(), round).unwrap();
     (1..=4).find(|n| secret(*n).public().id() == proposer).unwrap()
 }
 
@@ -223,12 +223,12 @@ impl Bench {
 }
 
 fn announcement(height: u64, round: u32, valid_round: Option<u32>, bytes: &Bytes) -> Announcement {
-    let proposer = secret(turn(height, round)).public().id();
+    let proposer = secret(turn(round)).public().id();
     Announcement { height, round, valid_round, proposer, value: digest(bytes), size: bytes.len() as u32 }
 }
 
 fn proposal(height: u64, round: u32, bytes: &[u8]) -> NetworkEvent<Ctx> {
-    let by = secret(turn(height, round));
+    let by = secret(turn(round));
     let value = digest(bytes);
     let statement = certificate::Proposal { height, round, value, valid_round: None, proposer: by.public().id() };
     let signature = Sig(by.sign_in(Domain::Proposal, &statement.signed_bytes(&CHAIN)));

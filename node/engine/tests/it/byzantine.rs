@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use writ_engine::{Act, Evidence, Misbehaviour, Proposed, Source, proposer};
 use writ_proto::hash::Digest;
+use writ_proto::key::KeyId;
 
 use crate::cluster::Cluster;
-use crate::harness::{BAD_ITEM, CHAIN, ITEMS_AT, RESULT, Store, TestSigner, digest, secret, validators, value};
+use crate::harness::{BAD_ITEM, CHAIN, ITEMS_AT, Ledger, RESULT, Store, TestSigner, digest, secret, validators, value};
 
 /// The node that lies, and its number.
 const LIAR: usize = 3;
@@ -39,6 +40,11 @@ enum Trace {
     Votes,
     /// Both.
     RoundsAndVotes,
+}
+
+/// Whose turn it is.
+fn turn(height: u64, round: u32) -> KeyId {
+    proposer(&Ledger::new(None, validators(1..=4)).order(height), round).unwrap()
 }
 
 fn blocks() -> u64 {
@@ -84,7 +90,7 @@ async fn lie(what: &str, acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, proof: P
 fn assert_trace(cluster: &Cluster, what: &str, trace: Trace) {
     let liar = secret(LIAR_N).public().id();
     let store = cluster.nodes[0].ledger.lock();
-    let its_turn = |height: u64| proposer(&validators(1..=4), height, 0).unwrap() == liar;
+    let its_turn = |height: u64| turn(height, 0) == liar;
     let mut turns = 0;
     for (_, certificate) in &store.blocks {
         let (height, round) = (certificate.height, certificate.round);
@@ -222,8 +228,7 @@ async fn a_value_that_does_not_follow_is_not_decided() {
 async fn a_value_for_a_height_to_come_is_not_judged_early() {
     let guess = |sum: u64| {
         Act::ProposeEarly(Arc::new(move |height| {
-            let mine =
-                |round: &u32| proposer(&validators(1..=4), height, *round).unwrap() == secret(LIAR_N).public().id();
+            let mine = |round: &u32| turn(height, *round) == secret(LIAR_N).public().id();
             let round = (0..4).find(mine)?;
             let bytes: Bytes = value(height, Digest([9; 32]), sum, &[height]).into();
             Some((round, Proposed { value: digest(&bytes), bytes }))

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ed25519_dalek::Signer as _;
 use tokio::sync::Notify;
 use writ_engine::{
-    Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed,
+    Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed, Refusing,
     SignRefused, Source, Timeouts, Validator, Verdict, VoteSigner, proposer,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind, quorum};
@@ -123,6 +123,17 @@ impl Ledger {
         Self { me: me.map(|n| secret(n).public().id()), validators, store: Arc::default(), work: Arc::default() }
     }
 
+    /// Whose turn it is at `height`: everybody's in ascending order, one step with each height.
+    pub(crate) fn order(&self, height: u64) -> Vec<Validator> {
+        let mut order = self.validators.clone();
+        order.sort_by_key(|validator| validator.key.id());
+        if !order.is_empty() {
+            let first = height as usize % order.len();
+            order.rotate_left(first);
+        }
+        order
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap()
     }
@@ -155,7 +166,7 @@ impl Application for Ledger {
     }
 
     fn validators(&self) -> Vec<Validator> {
-        self.validators.clone()
+        self.order(self.tip() + 1)
     }
 
     fn has_work(&self) -> bool {
@@ -198,7 +209,7 @@ impl Application for Ledger {
         let mut store = self.lock();
         assert_eq!(height, store.tip() + 1, "only the next height is judged");
         assert_eq!(value, digest(&bytes));
-        assert_eq!(turn, proposer(&self.validators, height, round).unwrap(), "and only what is proposed in turn");
+        assert_eq!(turn, proposer(&self.order(height), round).unwrap(), "and only what is proposed in turn");
         store.judged.push((height, source));
         if !store.is_valid(height, &bytes) {
             return Ok(Verdict::Invalid("does not follow from the tip".into()));
@@ -292,7 +303,9 @@ impl TestSigner {
     }
 
     fn sign(&self, step: (u64, u32, u8), domain: Domain, bytes: Vec<u8>) -> Result<Signature, SignRefused> {
-        let refuse = |reason: &str| Err(SignRefused { what: format!("step {step:?}"), reason: reason.into() });
+        let refuse = |reason: &str| {
+            Err(SignRefused { what: format!("step {step:?}"), reason: reason.into(), because: Refusing::Guard })
+        };
         if step.0 >= self.refuse_from {
             return refuse("the guard is shut");
         }

@@ -124,6 +124,55 @@ async fn a_damaged_log_stops_the_engine_and_no_second_statement_is_signed() {
     let error = engine.stopped().await.expect_err("the log does not add up");
     assert!(matches!(error, EngineError::Halted), "{error:?}");
     assert_eq!((ledger.tip(), signer.heights()), (0, signed));
+    assert!(engine.vitals().has_halted(), "the engine says so itself, whether the host noticed or not");
+}
+
+/// Whether a question to the host is answered within so many looks.
+fn answers(mut pulse: writ_engine::Pulse, looks: u32) -> bool {
+    (0..looks).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        pulse.is_answered()
+    })
+}
+
+#[tokio::test]
+async fn a_validator_without_a_quorum_is_alive() {
+    let home = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new(Some(1), validators([1, 2, 3, 4]));
+    let network = network(1, Vec::new());
+    let engine = start(config("alone", home.path(), Some(network)), &ledger, Some(TestSigner::new(1))).await.unwrap();
+    let vitals = engine.vitals();
+    ledger.submit(1);
+    for _ in 0..20 {
+        assert!(answers(vitals.ask(), 3_000), "it waits for the others, and answers");
+    }
+    assert!(!vitals.has_halted());
+    stop(engine).await;
+}
+
+#[tokio::test]
+async fn a_thread_that_hangs_in_the_ledger_does_not_answer_until_it_is_back() {
+    let home = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new(Some(1), validators([1]));
+    let engine = start(config("hangs", home.path(), None), &ledger, Some(TestSigner::new(1))).await.unwrap();
+    let vitals = engine.vitals();
+    assert!(answers(vitals.ask(), 3_000));
+    let held = ledger.lock();
+    // An idle engine asks the ledger whether there is work, and waits for the lock.
+    ledger.work.notify_one();
+    let hangs = (0..300).find_map(|_| {
+        let pulse = vitals.ask();
+        let mut seen = vitals.ask();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        (!seen.is_answered()).then_some(pulse)
+    });
+    let pulse = hangs.expect("it hangs");
+    assert!(!answers(vitals.ask(), 20));
+    drop(held);
+    assert!(answers(pulse, 3_000), "and is back");
+    assert!(!vitals.has_halted());
+    stop(engine).await;
+    assert!(answers(vitals.ask(), 1), "an engine that ended says so elsewhere");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A ledger in memory with the interface over it. Blocks are made on command; time stands still until told.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,11 +26,15 @@ use writ_proto::scope::{Rule, Scope};
 use writ_proto::state::State;
 use writ_proto::time::LedgerTime;
 
-use super::super::{Api, router};
+use super::super::access::Peer;
+use super::super::{Access as Callers, Api, router};
 use super::openapi;
+use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading, Source};
+use crate::guard::CheckpointGuard;
 use crate::ledger::Ledger;
 use crate::mempool::PoolLimits;
+use crate::metrics::Metrics;
 use crate::storage::StoredBlock;
 use crate::storage::memory::MemoryDisk;
 
@@ -48,6 +53,9 @@ pub(super) struct World {
     pub(super) router: Router,
     pub(super) disk: MemoryDisk,
     pub(super) chain: Digest,
+    pub(super) checkpoints: Checkpoints,
+    /// Where the checkpoint guard lies.
+    _home: tempfile::TempDir,
     wall_ms: Arc<AtomicU64>,
     boot_ms: Arc<AtomicU64>,
     keys: BTreeMap<&'static str, Vec<SecretKey>>,
@@ -144,12 +152,37 @@ impl World {
             Source::of(move || Reading { wall_ms: wall.load(Ordering::SeqCst), boot_ms: boot.load(Ordering::SeqCst) })
         };
         let ledger = Ledger::new(state, store, Clock::in_memory(500, source), limits);
-        let router = router(ledger.clone()).into_router();
-        Self { ledger, router, disk, chain, wall_ms, boot_ms, keys, vote, nonces: AtomicU64::new(1) }
+        let home = tempfile::tempdir().unwrap();
+        let checkpoint_key = key(102);
+        CheckpointGuard::create(home.path(), &chain, &checkpoint_key.public()).unwrap();
+        let guard = CheckpointGuard::open(home.path(), &chain, checkpoint_key).unwrap();
+        let checkpoints = Checkpoints::new(ledger.clone(), Some(guard), home.path().join("checkpoint"));
+        let router = router(ledger.clone(), Metrics::new(), Callers::loopback_only())
+            .with_checkpoints(checkpoints.clone())
+            .into_router();
+        Self {
+            ledger,
+            router,
+            disk,
+            chain,
+            checkpoints,
+            _home: home,
+            wall_ms,
+            boot_ms,
+            keys,
+            vote,
+            nonces: AtomicU64::new(1),
+        }
     }
 
     pub(super) fn api(&self) -> Api {
-        router(self.ledger.clone())
+        router(self.ledger.clone(), Metrics::new(), Callers::loopback_only())
+    }
+
+    /// Lets the validator cosign what was committed so far.
+    pub(super) fn cosign(&self) {
+        self.checkpoints.applied();
+        self.checkpoints.step().unwrap();
     }
 
     /// Lets time pass.
@@ -245,11 +278,24 @@ impl World {
 
     /// Calls, and holds the answer against the interface's description.
     pub(super) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+        self.call_from(Ipv4Addr::LOCALHOST.into(), method, path, headers, body).await
+    }
+
+    /// The same from somewhere else.
+    pub(super) async fn call_from(
+        &self,
+        peer: IpAddr,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Reply {
         let mut request = Request::builder().method(method.clone()).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let request = request.extension(Peer(peer)).body(Body::from(body));
+        let request = request.unwrap_or_else(|error| panic!("{path}: {error}"));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();

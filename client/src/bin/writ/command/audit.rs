@@ -99,7 +99,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 pub(super) fn of_error(error: &AuditError) -> Failure {
     match error {
         AuditError::Finding(_) => Failure::failed(format!("the chain is not good: {error}")).code("bad_chain"),
-        AuditError::Served { .. } | AuditError::Fork { .. } => Failure::of(error).code("bad_chain"),
+        AuditError::Served { .. } | AuditError::Checkpoint { .. } => Failure::of(error).code("bad_chain"),
+        AuditError::Fork { .. } => Failure::failed(format!("FORK: {error}")).code("bad_chain"),
+        AuditError::OtherChain { .. } => Failure::of(error).code("wrong_chain"),
         other => Failure::of(other),
     }
 }
@@ -143,8 +145,11 @@ fn good_words(report: &Report, nodes: &[Agreeing], style: Style, now: LedgerTime
     if end.height == 0 {
         pairs[1].1 = "none yet".into();
     }
-    for Agreeing { node, height } in nodes {
-        let said = height.map_or("did not answer".into(), |height| format!("agrees, at height {height}"));
+    for Agreeing { node, height, checkpoint } in nodes {
+        let mut said = height.map_or("did not answer".into(), |height| format!("agrees, at height {height}"));
+        if let Some(size) = checkpoint {
+            said.push_str(&format!(", and shows a checkpoint of {size} leaves that a quorum signed"));
+        }
         pairs.push(("node", format!("{} {said}", clean(node))));
     }
     fields(style, &pairs)
@@ -152,8 +157,12 @@ fn good_words(report: &Report, nodes: &[Agreeing], style: Style, now: LedgerTime
 
 fn good_json(report: &Report, nodes: &[Agreeing], listed: &[BlockReport]) -> Value {
     let (end, totals) = (&report.end, &report.totals);
-    let nodes: Vec<Value> =
-        nodes.iter().map(|Agreeing { node, height }| json!({ "node": node, "height": height })).collect();
+    let nodes: Vec<Value> = nodes
+        .iter()
+        .map(
+            |Agreeing { node, height, checkpoint }| json!({ "node": node, "height": height, "checkpoint": checkpoint }),
+        )
+        .collect();
     let mut said = json!({
         "verdict": "good", "chain": report.chain, "name": report.name, "height": end.height, "time": report.time,
         "log_size": end.log_size, "log_root": to_base64(&end.log_root.0), "commit_leaf": end.commit_leaf,
@@ -186,12 +195,18 @@ fn bad_words(error: &AuditError) -> Vec<(&'static str, String)> {
             pairs
         }
         AuditError::Finding(finding) => finding_words(finding),
+        AuditError::Checkpoint { node, fault } => {
+            vec![("part", "checkpoint".into()), ("node", clean(node)), ("found", clean(&fault.to_string()))]
+        }
         AuditError::Fork { node, height, found, expected } => vec![
             ("block", height.to_string()),
             ("node", clean(node)),
             ("found", format!("commit leaf {found}")),
             ("expected", format!("commit leaf {expected}")),
         ],
+        AuditError::OtherChain { node, found, expected } => {
+            vec![("node", clean(node)), ("found", format!("chain {found}")), ("expected", format!("chain {expected}"))]
+        }
         other => vec![("found", clean(&other.to_string()))],
     }
 }
@@ -217,6 +232,12 @@ fn bad_json(error: &AuditError) -> Value {
         }
         AuditError::Fork { node, height, found, expected } => {
             json!({ "verdict": "bad", "height": height, "part": "fork", "node": node, "found": found, "expected": expected })
+        }
+        AuditError::Checkpoint { node, fault } => {
+            json!({ "verdict": "bad", "part": "checkpoint", "node": node, "detail": fault.to_string() })
+        }
+        AuditError::OtherChain { node, found, expected } => {
+            json!({ "verdict": "bad", "part": "genesis", "node": node, "found": found, "expected": expected })
         }
         other => json!({ "verdict": "bad", "detail": other.to_string() }),
     }

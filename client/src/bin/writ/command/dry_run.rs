@@ -3,6 +3,7 @@
 //! Data is what would change, and what would be refused; the rest is talk. A dry run that was answered is done, so it
 //! ends with 0 also where the real thing would be refused.
 
+use clap::Args;
 use writ_client::client::Client;
 use writ_proto::api::{AccessChange, Idle, PreviewAsked, Proposal, RefusedStatement, Tuple};
 use writ_proto::record::{AuthorityName, Body, Effect, RecordId};
@@ -14,6 +15,21 @@ use crate::output::{Cell, Style, Table, beside, changes, clean, print, print_lin
 
 /// Changes that are asked for: the most that a node tells.
 const CHANGES_MAX: usize = 10_000;
+
+/// Whether to try only.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only tell who would gain or lose what, or why it would be refused: nothing is signed or sent
+    #[arg(long, conflicts_with_all = ["no_wait", "out", "submit_within"])]
+    dry_run: bool,
+}
+
+impl Options {
+    /// Whether that is wanted.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.dry_run
+    }
+}
 
 /// Tells what `body` would change if `authority` said it; `words` says for people what it states.
 pub(super) fn statement(

@@ -2,14 +2,15 @@
 
 use clap::Args;
 use writ_client::ClientError;
+use writ_client::circle::Needs;
 use writ_client::client::Client;
 use writ_proto::api::from_base64;
 use writ_proto::record::{Body, Effect, RecordId, Revoke, Signed};
 
-use super::{find, submit};
+use super::{dry_run, find, send};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::short;
+use crate::output::says;
 
 /// Which entry to end.
 #[derive(Debug, Args)]
@@ -20,12 +21,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "EFFECT", value_parser = ["granted", "denied"])]
     effect: Option<String>,
     #[command(flatten)]
-    submit: submit::Options,
+    dry_run: dry_run::Options,
+    #[command(flatten)]
+    send: send::Options,
 }
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
-    let author = context.author(&client)?;
+    let speaker = options.send.speaker(Needs::Authority, &client, context)?;
     let target = find::id_of(&options.id, &client, None, context)?;
     let said = options.effect.as_deref().map(|effect| if effect == "denied" { Effect::Deny } else { Effect::Grant });
     let effect = match (effect_of(&client, target)?, said) {
@@ -40,9 +43,12 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
                 .hint("to revoke an entry before it arrives, say what it is: `--effect granted`"));
         }
     };
-    let verb = if effect == Effect::Grant { "ends the grant" } else { "lifts the denial" };
-    let words = format!("{} {verb} {}", author.authority(), short(&target.0));
-    submit::append(Body::Revoke(Revoke { target, effect }), &author, &client, &words, &options.submit, context)
+    let body = Body::Revoke(Revoke { target, effect });
+    let words = says(speaker.authority(), &body);
+    if options.dry_run.is_wanted() {
+        return dry_run::statement(&body, speaker.authority(), &client, &words, context);
+    }
+    send::state(body, &speaker, &client, &words, &options.send, context)
 }
 
 /// What the target is, by its own bytes; `None` if no node knows it.

@@ -1,6 +1,7 @@
 //! `writ grant` and `writ deny`: state an entry.
 
 use clap::Args;
+use writ_client::circle::Needs;
 use writ_client::when::Span;
 use writ_proto::api::Tuple;
 use writ_proto::name::ActionPattern;
@@ -8,7 +9,7 @@ use writ_proto::record::{Body, Effect};
 use writ_proto::refusal::Refusal;
 use writ_proto::time::LedgerTime;
 
-use super::submit;
+use super::{dry_run, send};
 use crate::args::About;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -35,11 +36,13 @@ pub(crate) struct Options {
     #[arg(long = "ref", value_name = "REF")]
     ref_: Option<String>,
     #[command(flatten)]
-    submit: submit::Options,
+    dry_run: dry_run::Options,
+    #[command(flatten)]
+    send: send::Options,
 }
 
 pub(super) fn run(options: Options, effect: Effect, context: &Context) -> Result<Exit, Failure> {
-    let Options { about, from, until, for_, if_, ref_, submit } = options;
+    let Options { about, from, until, for_, if_, ref_, dry_run, send } = options;
     let now = context.now();
     let from = from.map(|text| context.time("from", &text)).transpose()?;
     let mut until = until.map(|text| context.time("until", &text)).transpose()?;
@@ -65,9 +68,9 @@ pub(super) fn run(options: Options, effect: Effect, context: &Context) -> Result
         context.say("warning:", &format!("this entry ended {}: it will never hold", beside(exp, now)));
     }
     let client = context.client()?;
-    let author = context.author(&client)?;
+    let speaker = send.speaker(Needs::Authority, &client, context)?;
     let said = Said {
-        authority: author.authority(),
+        authority: speaker.authority(),
         access: effect,
         sub: &tuple.sub,
         act: tuple.act.as_deref().unwrap_or(ActionPattern::ANY),
@@ -77,7 +80,11 @@ pub(super) fn run(options: Options, effect: Effect, context: &Context) -> Result
         time.map_or(String::new(), |time| format!(", {word} {}", beside(time, now)))
     };
     let words = sentence(said) + &bound("from", access.iss) + &bound("until", access.exp);
-    submit::append(Body::Access(access), &author, &client, &words, &submit, context)
+    let body = Body::Access(access);
+    if dry_run.is_wanted() {
+        return dry_run::statement(&body, speaker.authority(), &client, &words, context);
+    }
+    send::state(body, &speaker, &client, &words, &send, context)
 }
 
 /// Blames the option rather than the member.

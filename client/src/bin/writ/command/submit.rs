@@ -1,73 +1,37 @@
-//! Appending one record, for the commands that make one.
+//! `writ submit`: append a record that was signed before.
+
+use std::path::PathBuf;
 
 use clap::Args;
-use writ_client::author::{Author, random_nonce};
-use writ_client::client::{Client, Wait};
-use writ_proto::api::{Receipt, RecordStatus};
-use writ_proto::record::Body;
+use writ_client::circle::Circle;
+use writ_client::draft::Draft;
 
-use super::dry_run;
+use super::{send, sign};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::{print_line, short};
+use crate::output::{says, tally_words};
 
-/// How a record is appended.
+/// What to append.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// The file with the signed record
+    file: PathBuf,
     /// Do not wait until the record is in the log; `writ entry ID` tells what became of it
     #[arg(long)]
     no_wait: bool,
-    /// Only tell who would gain or lose what, or why it would be refused: nothing is signed or sent
-    #[arg(long, conflicts_with = "no_wait")]
-    dry_run: bool,
 }
 
-/// Signs and appends `body`, and prints the id; or only tells what it would change. `words` says for people what it
-/// states.
-pub(super) fn append(
-    body: Body,
-    author: &Author,
-    client: &Client,
-    words: &str,
-    options: &Options,
-    context: &Context,
-) -> Result<Exit, Failure> {
-    if options.dry_run {
-        return dry_run::statement(&body, author.authority(), client, words, context);
-    }
-    let nonce = random_nonce().map_err(|error| Failure::of(&error))?;
-    let record = author.sign(nonce, body, writ_client::clock::now())?;
-    let receipt = client.submit(&record, if options.no_wait { Wait::Seen } else { Wait::Committed })?;
-    if context.json() {
-        print_line(&serde_json::to_string(&receipt).expect("a receipt is JSON"))?;
-    } else {
-        print_line(&receipt.id.to_string())?;
-    }
-    conclude(&receipt, words, options.no_wait, context)
-}
-
-fn conclude(receipt: &Receipt, words: &str, no_wait: bool, context: &Context) -> Result<Exit, Failure> {
-    let id = short(&receipt.id.0);
-    match (receipt.status, &receipt.place) {
-        (RecordStatus::Committed, Some(place)) => {
-            let proof = format!("the proof leads to the root of {} leaves", place.log_size);
-            context.say("done:", &format!("{words}; index {}, height {}, {proof}", place.index, place.height));
-            Ok(Exit::Done)
+pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
+    let draft = Draft::open(&options.file)?;
+    let record = draft.record()?;
+    let client = context.client()?;
+    let circle = Circle::ask(&client, context.chain())?;
+    let words = says(&draft.statement().authority, &draft.statement().body);
+    send::send(&record, &client, &words, options.no_wait, context).map_err(|failure| {
+        // The chain has counted; what we count only says who is missing.
+        match sign::tally(&draft, Some(&circle)).filter(|tally| failure.is_of("threshold_not_met") && !tally.is_met()) {
+            Some(tally) => failure.hint(format!("signed so far: {}", tally_words(&tally))),
+            None => failure,
         }
-        (RecordStatus::Pending, _) if no_wait => {
-            context.say("sent:", &format!("{words}; `writ entry {id}` tells what becomes of it"));
-            Ok(Exit::Done)
-        }
-        (RecordStatus::Pending, _) => {
-            Err(Failure::failed(format!("record {id} is not in the log yet")).code("pending").hint(format!(
-                "nothing is lost: the node keeps it, and `writ entry {}` tells what becomes of it",
-                receipt.id
-            )))
-        }
-        _ => {
-            let code = receipt.code.as_deref().unwrap_or("rejected");
-            let detail = receipt.detail.as_deref().unwrap_or("no reason is given");
-            Err(Failure::failed(format!("record {id} does not count: {detail}")).code(code))
-        }
-    }
+    })
 }
