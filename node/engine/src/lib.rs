@@ -48,14 +48,10 @@ pub use config::{Config, Network, Timeouts};
 pub use context::{ValidatorsError, proposer};
 pub use engine::Engine;
 pub use error::EngineError;
-<<<<<<< HEAD
 #[cfg(feature = "byzantine")]
 pub use misbehaviour::{Act, Guess, Misbehaviour, Twist};
-pub use signing::{PeerClaim, SignRefused, VoteSigner};
-=======
 pub use signing::{PeerClaim, Refusing, SignRefused, VoteSigner};
 pub use vitals::{Pulse, Vitals};
->>>>>>> main
 
 /// What to let through of the engine's own log: a filter in the syntax of `tracing_subscriber::EnvFilter`, to
 /// be joined with the node's own. The engine calls it an error when a validator is alone, tells at length
