@@ -34,6 +34,27 @@ kill rounds="50" imports="10": programs
 history: programs
     cargo test --release -p writ-tests --test it -- history --nocapture
 
+# Four validators and a full node: killed, paused, cut off, with a wrong clock, with a full disk (root for the last three).
+faults: programs
+    cargo test --release -p writ-tests --test it -- harness faults --nocapture --test-threads 1
+
+# Faults at random, one after another, under load; WRIT_SEED repeats a run.
+soak steps="60": programs
+    WRIT_STEPS={{steps}} cargo test --release -p writ-tests --test it -- whatever_comes --nocapture
+
+# Power cuts of one node and of all, on disks of their own (root).
+powercut cuts="20": programs
+    WRIT_CUTS={{cuts}} cargo test --release -p writ-tests --test it -- powercut --nocapture --test-threads 1
+
+# Homes rolled back, cloned and run twice: never two signatures for one step.
+twins trials="200": programs
+    WRIT_TWINS={{trials}} cargo test --release -p writ-node --test twins -- --nocapture
+    WRIT_TWINS={{trials}} cargo test --release -p writ-tests --test it -- twins --nocapture
+
+# One of four validators lies, in every way that is known, for so many blocks each.
+byzantine blocks="50":
+    WRIT_BYZANTINE={{blocks}} cargo test --release -p writ-engine --features byzantine --test it -- byzantine --nocapture
+
 # Changed exports, and changed bytes under a node: all of them are noticed.
 tamper changes="5000" flips="100": programs
     WRIT_TAMPERS={{changes}} WRIT_FLIPS={{flips}} cargo test --release -p writ-tests --test it -- tamper rot --nocapture

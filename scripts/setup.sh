@@ -18,6 +18,13 @@ fi
 # The second verifier (tests/verifier) is Python; its tests make an environment for it, which takes venv and pip.
 have python3 || missing+=(python3)
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+# What the tests break nodes with: networks of their own, wrong clocks, disks whose power is cut. The demo breaks nothing.
+if [ "${WRIT_SETUP_FAULTS:-}" = 1 ]; then
+    have ip || missing+=(iproute2)
+    have mkfs.ext4 || missing+=(e2fsprogs)
+    have losetup || missing+=(mount)
+    ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
+fi
 # A stock Go program opens checkpoints (tests/outside), without a network: modules come from Debian too.
 have go || missing+=(golang-go)
 [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/note ] || missing+=(golang-golang-x-mod-dev)

@@ -2,6 +2,7 @@
 # Every test of the project, from a machine with Rust and apt. See README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+WRIT_SETUP_FAULTS=1
 . scripts/setup.sh
 
 step() { printf '\n== %s\n' "$*"; }
@@ -13,6 +14,7 @@ cargo fmt --all --check
 
 step "lints"
 cargo clippy --release --workspace --all-targets --locked -- -D warnings
+cargo clippy --release -p writ-engine --features byzantine --all-targets --locked -- -D warnings
 
 step "documentation"
 # Module docs may point at private neighbours: they are read beside the code.
@@ -29,6 +31,10 @@ step "tests"
 status=0
 cargo test --release --workspace --locked --doc 2>&1 | tee "$log" || status=$?
 cargo test --release --workspace --locked --lib --bins --tests --no-fail-fast 2>&1 | tee -a "$log" || status=$?
+
+step "tests: validators that lie"
+# Apart from the workspace, so that the feature is in no program that the tests above ran.
+cargo test --release -p writ-engine --features byzantine --locked --test it -- byzantine 2>&1 | tee -a "$log" || status=$?
 
 sum() { sed -n "s/^test result: .* \([0-9]*\) $1.*/\1/p" "$log" | awk '{ total += $1 } END { print total + 0 }'; }
 printf '\n%s passed, %s failed, %s skipped\n' "$(sum passed)" "$(sum failed)" "$(sum ignored)"

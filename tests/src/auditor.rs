@@ -6,6 +6,7 @@ use writ_proto::audit::Auditor;
 use writ_proto::block::{Block, Outcome};
 use writ_proto::export::{End, Frame};
 use writ_proto::genesis::Genesis;
+use writ_proto::hash::Digest;
 use writ_proto::record::{RecordId, Signed};
 use writ_proto::time::LedgerTime;
 
@@ -27,6 +28,19 @@ pub struct Logged {
     pub signed: Signed,
 }
 
+/// A block as everybody must have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub block: Digest,
+    /// The leaf hash of its commit leaf.
+    pub commit_leaf: Digest,
+    /// The log's size and root after it.
+    pub log: Seen,
+}
+
 /// Follows one chain. It never goes back: a block that was read stays, and what comes next must follow from it.
 #[derive(Debug)]
 pub struct Follower {
@@ -34,6 +48,7 @@ pub struct Follower {
     records: Vec<Logged>,
     by_id: BTreeMap<RecordId, usize>,
     times: Vec<LedgerTime>,
+    marks: Vec<Mark>,
 }
 
 impl Follower {
@@ -41,7 +56,7 @@ impl Follower {
     pub fn new(genesis: Genesis) -> Self {
         let times = vec![genesis.time];
         let auditor = Auditor::new(genesis).unwrap_or_else(|finding| panic!("{finding}"));
-        Self { auditor, records: Vec::new(), by_id: BTreeMap::new(), times }
+        Self { auditor, records: Vec::new(), by_id: BTreeMap::new(), times, marks: Vec::new() }
     }
 
     /// Reads on, up to where the node is now. Panics if anything does not follow, or if a record stands in the
@@ -76,6 +91,9 @@ impl Follower {
             self.records.push(Logged { index, height, added: report.time, outcome, signed });
         }
         self.times.push(report.time);
+        let tip = self.auditor.state().tip();
+        let (height, block, commit_leaf) = (tip.height, tip.block, tip.commit_leaf);
+        self.marks.push(Mark { height, block, commit_leaf, log: self.seen() });
     }
 
     /// The last height that was read.
@@ -92,6 +110,11 @@ impl Follower {
     /// The time of each block; at 0 the genesis time.
     pub fn times(&self) -> &[LedgerTime] {
         &self.times
+    }
+
+    /// Each block, from height 1.
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
     }
 
     /// The records in the order of the log.

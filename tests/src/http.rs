@@ -34,9 +34,14 @@ pub type Broken = Box<ureq::Error>;
 impl Http {
     /// Speaks to the node at `base`.
     pub fn new(base: &str) -> Self {
+        Self::impatient(base, Duration::from_secs(60))
+    }
+
+    /// The same, and waits no longer than this for an answer.
+    pub fn impatient(base: &str, patience: Duration) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(patience))
             .max_redirects(0)
             .proxy(None)
             .build();

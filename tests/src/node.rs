@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,45 @@ use crate::wait::LONG;
 /// A node: a process, and how to speak to it.
 #[derive(Debug)]
 pub struct Node {
-    arguments: Vec<String>,
+    start: Start,
     log: PathBuf,
     process: Process,
     http: Http,
+}
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// What the program is told.
+    pub arguments: Vec<String>,
+    /// A program that starts it, with its arguments: to start it in another network, say. It must become the node, not
+    /// remain beside it.
+    pub wrapper: Vec<String>,
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Where it answers, if that is not where it says: behind the door of another network.
+    pub door: Option<String>,
+}
+
+impl Start {
+    /// `writ-node VERB --home HOME`.
+    pub fn new(verb: &str, home: &Path) -> Self {
+        let arguments = [verb, "--home", &text(home)].map(str::to_owned).into();
+        Self { arguments, wrapper: Vec::new(), environment: Vec::new(), door: None }
+    }
+
+    fn command(&self) -> Command {
+        let program = programs::writ_node();
+        let mut command = match self.wrapper.split_first() {
+            None => command(&program, &self.arguments),
+            Some((wrapper, arguments)) => {
+                let all = arguments.iter().cloned().chain([text(&program)]).chain(self.arguments.iter().cloned());
+                command(Path::new(wrapper), all)
+            }
+        };
+        command.envs(self.environment.iter().cloned());
+        command
+    }
 }
 
 /// A node that did not come up: how it ended, and what it said.
@@ -50,23 +85,30 @@ impl Node {
         Self::launch(arguments("run", home))
     }
 
-    fn start(arguments: Vec<String>) -> Result<Self, Refused> {
-        let mut node = Self::launch(arguments)?;
-        let start = Instant::now();
-        while !node.is_ready() {
-            if let Some(status) = node.process.ended() {
-                return Err(Refused { status, said: node.process.said() });
-            }
-            assert!(start.elapsed() < LONG, "not ready after {LONG:?}: {}", tail(&node.process.said(), 40));
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    fn start(start: Start) -> Result<Self, Refused> {
+        let mut node = Self::launch(start)?;
+        node.await_ready()?;
         Ok(node)
     }
 
-    fn launch(arguments: Vec<String>) -> Result<Self, Refused> {
-        let home = arguments.get(2).expect("the home is the second argument");
+    /// Waits until it is ready, or has ended.
+    pub fn await_ready(&mut self) -> Result<(), Refused> {
+        let start = Instant::now();
+        while !self.is_ready() {
+            if let Some(status) = self.process.ended() {
+                return Err(Refused { status, said: self.process.said() });
+            }
+            assert!(start.elapsed() < LONG, "not ready after {LONG:?}: {}", tail(&self.process.said(), 40));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Starts a node, up to the URL that it prints; it need not be ready.
+    pub fn launch(start: Start) -> Result<Self, Refused> {
+        let home = start.arguments.get(2).expect("the home is the second argument");
         let log = PathBuf::from(format!("{home}.stderr"));
-        let mut command = command(&programs::writ_node(), &arguments);
+        let mut command = start.command();
         command.stdout(Stdio::piped());
         let mut process = Process::start(command, &log);
         let lines = lines_of(process.stdout().expect("stdout is a pipe"));
@@ -78,7 +120,8 @@ impl Node {
             }
         };
         assert!(url.starts_with("http://"), "the one line on stdout is the URL, found `{url}`");
-        Ok(Self { arguments, log, process, http: Http::new(&url) })
+        let http = Http::new(start.door.as_ref().unwrap_or(&url));
+        Ok(Self { start, log, process, http })
     }
 
     /// How to speak to it.
@@ -111,6 +154,16 @@ impl Node {
         self.process.kill();
     }
 
+    /// SIGSTOP.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT, after [`Node::pause`].
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) -> ExitStatus {
         self.process.ask_to_stop();
@@ -120,14 +173,14 @@ impl Node {
     /// Runs the same again (after [`Node::kill`] or [`Node::stop`]), at another port.
     pub fn start_again(&mut self) {
         self.process.kill();
-        let again = Self::start(self.arguments.clone());
+        let again = Self::start(self.start.clone());
         *self = again.unwrap_or_else(|refused| panic!("the node does not start again: {refused:?}"));
     }
 
     /// Starts the same again (after [`Node::kill`]), and kills it `after` so long, perhaps before it is up.
     pub fn crash_while_starting(&mut self, after: Duration) {
         self.process.kill();
-        let mut command = command(&programs::writ_node(), &self.arguments);
+        let mut command = self.start.command();
         command.stdout(Stdio::null());
         self.process = Process::start(command, &self.log);
         std::thread::sleep(after);
@@ -162,8 +215,11 @@ pub fn assert_sound(home: &Path) {
     assert_eq!(code, Some(0), "`writ-node check` found something: {said}");
 }
 
-fn arguments(verb: &str, home: &Path) -> Vec<String> {
-    [verb, "--home", &text(home), "--listen", "127.0.0.1:0"].map(str::to_owned).into()
+/// At any free port.
+fn arguments(verb: &str, home: &Path) -> Start {
+    let mut start = Start::new(verb, home);
+    start.arguments.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+    start
 }
 
 fn text(path: &Path) -> String {

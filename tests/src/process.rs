@@ -68,10 +68,24 @@ impl Process {
 
     /// SIGTERM: asks it to stop.
     pub fn ask_to_stop(&self) {
+        self.signal("TERM");
+    }
+
+    /// SIGSTOP: it stands still, and does not notice.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on after [`Process::pause`].
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.child.id();
         // The shell has `kill` built in, so no further program is needed.
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot send SIGTERM to process {id}");
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{name} to process {id}");
     }
 
     /// What it has said on stderr so far.

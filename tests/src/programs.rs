@@ -12,6 +12,11 @@ pub fn writ() -> PathBuf {
     program("writ")
 }
 
+/// The way into another network, of this package.
+pub fn door() -> PathBuf {
+    program("door")
+}
+
 fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     // The test is `TARGET/release/deps/it-...`, the program `TARGET/release/writ`.

@@ -164,6 +164,11 @@ impl Actors {
             }
         };
         network.link(supervisor.get_cell());
+        #[cfg(feature = "byzantine")]
+        let network = match &config.misbehaviour {
+            None => network,
+            Some(misbehaviour) => misbehaviour.splice(network, me, signer.as_ref(), &supervisor).await?,
+        };
         if config.network.is_some() {
             let (listener, _) = Actor::spawn(None, Listener { host: outlets.heard }, ()).await.map_err(start_error)?;
             listener.link(supervisor.get_cell());

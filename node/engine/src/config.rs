@@ -41,6 +41,9 @@ pub struct Config {
     pub value_bytes_max: usize,
     /// How to reach the other nodes; `None`: there are none, and nothing listens.
     pub network: Option<Network>,
+    /// What this node does wrong, in a test.
+    #[cfg(feature = "byzantine")]
+    pub misbehaviour: Option<crate::misbehaviour::Misbehaviour>,
 }
 
 /// How long each step of a round waits for the others. A lone validator waits for nobody.

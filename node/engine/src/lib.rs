@@ -20,6 +20,7 @@
 //! | `engine` | its thread, its start and its end |
 //! | `vitals` | whether it lives, seen from outside |
 //! | `error` | why it did not start, or stopped |
+//! | `misbehaviour` | validators that lie, for tests: behind the feature `byzantine` |
 //!
 //! What this crate leaves out: what a value *is* (the application's), how records travel before they are in
 //! one (the node's own network), discovery of peers (they are configured).
@@ -35,6 +36,8 @@ mod context;
 mod engine;
 mod error;
 mod host;
+#[cfg(feature = "byzantine")]
+mod misbehaviour;
 mod pace;
 mod parts;
 mod signing;
@@ -45,6 +48,8 @@ pub use config::{Config, Network, Timeouts};
 pub use context::{ValidatorsError, proposer};
 pub use engine::Engine;
 pub use error::EngineError;
+#[cfg(feature = "byzantine")]
+pub use misbehaviour::{Act, Guess, Misbehaviour, Twist};
 pub use signing::{PeerClaim, Refusing, SignRefused, VoteSigner};
 pub use vitals::{Pulse, Vitals};
 

@@ -191,6 +191,7 @@ impl Verifier<Ctx> for Checker {
 }
 
 /// The engine's way to the [`VoteSigner`]: off the async threads, checked, and loud when it refuses.
+#[cfg_attr(feature = "byzantine", derive(Clone))]
 pub(crate) struct Guarded {
     signer: Arc<dyn VoteSigner>,
     checker: Checker,

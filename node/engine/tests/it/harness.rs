@@ -29,7 +29,14 @@ pub(crate) fn validators(of: impl IntoIterator<Item = u8>) -> Vec<Validator> {
     of.into_iter().map(|n| Validator { name: format!("v{n}"), key: secret(n).public() }).collect()
 }
 
-/// What a ledger holds. A value is: height, digest of the parent, then items of 8 bytes and padding.
+/// No item: a value that holds it is invalid.
+pub(crate) const BAD_ITEM: u64 = 0;
+/// Where in a value its result stands, and where its items begin.
+pub(crate) const RESULT: std::ops::Range<usize> = 40..48;
+pub(crate) const ITEMS_AT: usize = 56;
+
+/// What a ledger holds. A value is: height, digest of the parent, result (the sum of all items of the chain, these
+/// included), number of items, the items of 8 bytes each, and padding.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) blocks: Vec<(Bytes, Certificate)>,
@@ -41,6 +48,10 @@ pub(crate) struct Store {
     pub(crate) panic_in_propose: bool,
     /// How long judging takes.
     pub(crate) judging: Duration,
+    /// What is done to a value before it is proposed: by a ledger that lies.
+    pub(crate) twist: Option<fn(&mut Vec<u8>)>,
+    /// The sum of all items.
+    sum: u64,
     undecided: BTreeMap<(u64, Digest), (Held, Bytes)>,
 }
 
@@ -54,8 +65,8 @@ impl Store {
     }
 
     pub(crate) fn items_of(bytes: &[u8]) -> Vec<u64> {
-        let count = u64::from_le_bytes(bytes[40..48].try_into().unwrap()) as usize;
-        bytes[48..][..8 * count].chunks(8).map(|item| u64::from_le_bytes(item.try_into().unwrap())).collect()
+        let count = u64::from_le_bytes(bytes[RESULT.end..ITEMS_AT].try_into().unwrap()) as usize;
+        bytes[ITEMS_AT..][..8 * count].chunks(8).map(|item| u64::from_le_bytes(item.try_into().unwrap())).collect()
     }
 
     /// All items, block by block.
@@ -71,13 +82,31 @@ impl Store {
         self.blocks.iter().map(|(bytes, _)| digest(bytes)).collect()
     }
 
+    /// Executes a value on what is stored: whether it follows, and its result is right.
     fn is_valid(&self, height: u64, bytes: &[u8]) -> bool {
-        height == self.tip() + 1 && bytes[..8] == height.to_le_bytes() && bytes[8..40] == self.parent().0
+        if bytes.len() < ITEMS_AT {
+            return false;
+        }
+        let items = Self::items_of(bytes);
+        let sum = items.iter().fold(self.sum, |sum, item| sum.wrapping_add(*item));
+        height == self.tip() + 1
+            && bytes[..8] == height.to_le_bytes()
+            && bytes[8..40] == self.parent().0
+            && bytes[RESULT] == sum.to_le_bytes()
+            && !items.contains(&BAD_ITEM)
     }
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Domain::Block.hash(&[bytes])
+}
+
+/// The value that puts `items` after a parent whose result is `sum`.
+pub(crate) fn value(height: u64, parent: Digest, sum: u64, items: &[u64]) -> Vec<u8> {
+    let result = items.iter().fold(sum, |sum, item| sum.wrapping_add(*item));
+    let count = items.len() as u64;
+    let items: Vec<_> = items.iter().flat_map(|item| item.to_le_bytes()).collect();
+    [&height.to_le_bytes()[..], &parent.0, &result.to_le_bytes(), &count.to_le_bytes(), &items].concat()
 }
 
 /// A ledger that any number of engines, one after another, may run on.
@@ -95,7 +124,7 @@ impl Ledger {
     }
 
     /// Whose turn it is at `height`: everybody's in ascending order, one step with each height.
-    fn order(&self, height: u64) -> Vec<Validator> {
+    pub(crate) fn order(&self, height: u64) -> Vec<Validator> {
         let mut order = self.validators.clone();
         order.sort_by_key(|validator| validator.key.id());
         if !order.is_empty() {
@@ -145,7 +174,9 @@ impl Application for Ledger {
     }
 
     fn value_of(&self, bytes: &[u8]) -> Option<Digest> {
-        (bytes.len() >= 48).then(|| digest(bytes))
+        let count = bytes.get(RESULT.end..ITEMS_AT)?.try_into().ok().map(u64::from_le_bytes)?;
+        let items = bytes.len().checked_sub(ITEMS_AT)? as u64 / 8;
+        (count <= items).then(|| digest(bytes))
     }
 
     fn propose(&mut self, height: u64, round: u32) -> Result<Proposed, Fatal> {
@@ -157,10 +188,13 @@ impl Application for Ledger {
         if let Some((held, bytes)) = store.undecided.values().find(mine) {
             return Ok(Proposed { value: held.value, bytes: bytes.clone() });
         }
-        let items: Vec<_> = store.pool.iter().take(8).flat_map(|item| item.to_le_bytes()).collect();
-        let count = (items.len() as u64 / 8).to_le_bytes();
-        let padding = vec![0; store.padding];
-        let bytes = Bytes::from([&height.to_le_bytes()[..], &store.parent().0, &count, &items, &padding].concat());
+        let items: Vec<u64> = store.pool.iter().take(8).copied().collect();
+        let mut bytes = value(height, store.parent(), store.sum, &items);
+        bytes.resize(bytes.len() + store.padding, 0);
+        if let Some(twist) = store.twist {
+            twist(&mut bytes);
+        }
+        let bytes = Bytes::from(bytes);
         let value = digest(&bytes);
         store.undecided.insert(
             (height, value),
@@ -178,7 +212,7 @@ impl Application for Ledger {
         assert_eq!(turn, proposer(&self.order(height), round).unwrap(), "and only what is proposed in turn");
         store.judged.push((height, source));
         if !store.is_valid(height, &bytes) {
-            return Ok(Verdict::Invalid("does not follow the tip".into()));
+            return Ok(Verdict::Invalid("does not follow from the tip".into()));
         }
         store
             .undecided
@@ -211,6 +245,7 @@ impl Application for Ledger {
         verify(&self.validators, height, value, &certificate);
         let items = Store::items_of(&bytes);
         store.pool.retain(|item| !items.contains(item));
+        store.sum = items.iter().fold(store.sum, |sum, item| sum.wrapping_add(*item));
         store.blocks.push((bytes, certificate));
         store.undecided.retain(|(of, _), _| *of > height);
         Ok(())
@@ -311,7 +346,16 @@ impl VoteSigner for TestSigner {
 
 pub(crate) fn config(name: &str, home: &Path, network: Option<Network>) -> Config {
     let (moniker, home) = (name.to_owned(), home.to_owned());
-    Config { chain: CHAIN, moniker, home, timeouts: Timeouts::default(), value_bytes_max: VALUE_BYTES_MAX, network }
+    Config {
+        chain: CHAIN,
+        moniker,
+        home,
+        timeouts: Timeouts::default(),
+        value_bytes_max: VALUE_BYTES_MAX,
+        network,
+        #[cfg(feature = "byzantine")]
+        misbehaviour: None,
+    }
 }
 
 /// A network on a port of its own, known to `peers`.

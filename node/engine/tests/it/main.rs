@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+#[cfg(feature = "byzantine")]
+mod byzantine;
+mod cluster;
 mod harness;
 mod lone;
 mod network;
