@@ -267,6 +267,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_operators_are_told_to_watch_is_there() {
+        let text = Metrics::new().encode(&Standing::default(), "");
+        let kinds: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let page = include_str!("../../docs/operation.md");
+        let named = page.split('`').filter_map(|word| word.split('{').next().filter(|word| word.starts_with("writ_")));
+        let mut seen = 0;
+        for name in named {
+            seen += 1;
+            assert!(kinds.contains(&name.strip_suffix("_total").unwrap_or(name)), "no metric `{name}`");
+        }
+        assert!(seen > 10, "{seen} are named");
+    }
+
+    #[test]
     fn an_exposition_tells_what_was_counted_and_ends_once() {
         let metrics = Metrics::new();
         metrics.request("GET", "/v1/check", 200, Duration::from_millis(2));

@@ -385,6 +385,34 @@ async fn a_restored_validator_follows_until_it_may_sign() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_ends_where_it_may_sign_to_be_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sample = Sample::new("a.example/log");
+    let home = home(&mut sample, dir.path(), 6, 0);
+    fs::remove_file(SignGuard::path(&home.keys())).unwrap();
+    SignGuard::create_above(&home.keys(), &sample.chain(), &sample.vote().public(), 7).unwrap();
+    let config = Config::read(&home.config()).unwrap();
+    let node = crate::node::Node::start(home.clone(), config.clone()).await.unwrap();
+    let ledger = node.ledger().clone();
+    let running = tokio::spawn(node.run_until(std::future::pending()));
+    // What the others decide.
+    let (block, changes) = sample.next(1);
+    assert!(!running.is_finished());
+    ledger.store().commit(&block, &changes).unwrap();
+    ledger.write().commit(changes);
+    ledger.announce();
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&crate::node::MaySign { height: 7 }));
+    assert!(crate::exit::Exit::of(&error).may_start_again());
+    drop(ledger);
+    let node = crate::node::Node::start(home, config).await.unwrap();
+    node.ledger().submit(sample.grant().bytes().to_vec()).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    assert!(node.ledger().reached(8, deadline).await, "now it signs");
+    node.stop().await.unwrap();
+}
+
 #[test]
 fn what_an_interrupted_restore_left_is_cleared_away() {
     let world = World::new(1);
