@@ -58,6 +58,8 @@ struct Shared {
     outgoing: watch::Sender<Option<Bytes>>,
     advanced: watch::Sender<u64>,
     evidence: AtomicU64,
+    /// Nothing is cosigned at this height or below it.
+    above: AtomicU64,
     /// The final checkpoint is newer than its file.
     unsaved: AtomicBool,
 }
@@ -172,12 +174,21 @@ impl Checkpoints {
             outgoing: watch::Sender::new(None),
             advanced: watch::Sender::new(0),
             evidence: AtomicU64::new(0),
+            above: AtomicU64::new(0),
             unsaved: AtomicBool::new(false),
         }));
         checkpoints.recall();
         // What this node has is to be cosigned, also if nothing is added to it.
         checkpoints.0.work.notify_one();
         checkpoints
+    }
+
+    /// The same, which cosigns nothing at `height` or below it: what the lost original of this home may have signed up
+    /// to there is not known.
+    #[must_use]
+    pub fn signing_above(self, height: u64) -> Self {
+        self.0.above.store(height, Ordering::Relaxed);
+        self
     }
 
     /// A block was applied to the ledger's state. Costs a few hashes; the rest happens elsewhere.
@@ -335,7 +346,8 @@ impl Checkpoints {
             let inner = self.lock();
             let newest = inner.newest().clone();
             let is_mine = newest.cosigners.get(&guard.public_key().id()).is_some();
-            if newest.size == 0 || inner.silent || !is_mine || inner.signed == Some(newest.size) {
+            let too_early = newest.height <= self.0.above.load(Ordering::Relaxed);
+            if newest.size == 0 || too_early || inner.silent || !is_mine || inner.signed == Some(newest.size) {
                 return Ok(());
             }
             newest

@@ -316,7 +316,9 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
         }
         Err(error) => return Err(error.into()),
     };
-    let checkpoints = Checkpoints::new(ledger.clone(), cosigner, home.checkpoint());
+    // Where the votes of a restored home wait, its cosignatures do too.
+    let above = signer.as_ref().map_or(0, |signer| signer.0.floor());
+    let checkpoints = Checkpoints::new(ledger.clone(), cosigner, home.checkpoint()).signing_above(above);
     Ok(Opened { ledger, guard, guarded, signer, me, identity, checkpoints })
 }
 

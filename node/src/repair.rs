@@ -27,7 +27,7 @@ use crate::guard::{GuardFileError, SignGuard, Standing, TipGuard, TipGuardError,
 use crate::home::Home;
 use crate::journal;
 use crate::node::{open_store, read_genesis};
-use crate::restore::{is_alone, is_lost, set_aside, vote_key};
+use crate::restore::{is_alone, is_lost, lost_checkpoint_guard, renew_checkpoint_guard, set_aside, vote_key};
 use crate::storage::LogStore;
 
 /// What was found, and done.
@@ -89,7 +89,8 @@ pub fn repair(home: &Home, sign_again: bool) -> anyhow::Result<Repaired> {
     };
 
     let tip_is_fine = standing.as_ref().is_ok_and(Standing::may_answer);
-    if tip_is_fine && clock.is_none() && matches!(signed, Signed::Nothing) {
+    let cosigned = lost_checkpoint_guard(home, &chain)?;
+    if tip_is_fine && clock.is_none() && matches!(signed, Signed::Nothing) && cosigned.is_none() {
         bail!("there is nothing to repair: guards and database agree at block {tip}");
     }
     let mut lost = Vec::new();
@@ -104,6 +105,9 @@ pub fn repair(home: &Home, sign_again: bool) -> anyhow::Result<Repaired> {
     }
     if let Some(clock) = &clock {
         lost.push(format!("{clock}: what had ended by a clock that was ahead may hold again until the clock is there"));
+    }
+    if let Some(cosigned) = &cosigned {
+        lost.push(format!("{cosigned}: checkpoints that it signed of a log that is gone contradict those to come"));
     }
     let unsigned = match &signed {
         Signed::Nothing => None,
@@ -124,9 +128,10 @@ pub fn repair(home: &Home, sign_again: bool) -> anyhow::Result<Repaired> {
         Clock::restore(&home.guard(), &chain, last)?;
     }
     if unsigned.is_some() {
-        set_aside(&home.keys())?;
+        set_aside(&SignGuard::path(&home.keys()))?;
         SignGuard::create_above(&home.keys(), &chain, &public, tip)?;
     }
+    renew_checkpoint_guard(home, &chain, state.log().size())?;
     Ok(Repaired { height: tip, before, lost })
 }
 

@@ -36,7 +36,10 @@ use writ_proto::state::State;
 use crate::backup::{Waiting, waiting_file};
 use crate::clock::{Clock, ClockError};
 use crate::config::Config;
-use crate::guard::{GuardFileError, SignGuard, SignGuardError, Standing, TipGuard, TipGuardError, durable, key_file};
+use crate::guard::checkpoint::CheckpointGuardError;
+use crate::guard::{
+    CheckpointGuard, GuardFileError, SignGuard, SignGuardError, Standing, TipGuard, TipGuardError, durable, key_file,
+};
 use crate::home::Home;
 use crate::journal;
 use crate::node::{open_store, read_genesis};
@@ -328,11 +331,44 @@ pub fn sign_above(home: &Home, height: u64) -> anyhow::Result<()> {
     match lost {
         SignGuardError::Copied { .. } => SignGuard::adopt(&dir, chain, &public, height)?,
         _ => {
-            set_aside(&dir)?;
+            set_aside(&SignGuard::path(&dir))?;
             SignGuard::create_above(&dir, chain, &public, height)?;
         }
     }
-    Ok(())
+    // Its cosignatures wait for the same height, so here it only must not go back.
+    renew_checkpoint_guard(home, chain, state.log().size())
+}
+
+/// How the checkpoint guard was lost; nothing if it is in its place, or the home has no checkpoint key.
+pub(crate) fn lost_checkpoint_guard(home: &Home, chain: &Digest) -> anyhow::Result<Option<CheckpointGuardError>> {
+    if !home.checkpoint_key().exists() {
+        return Ok(None);
+    }
+    match CheckpointGuard::open(&home.keys(), chain, key_file::read(&home.checkpoint_key())?) {
+        Ok(_) => Ok(None),
+        Err(
+            lost @ (CheckpointGuardError::Copied { .. }
+            | CheckpointGuardError::GuardMissing { .. }
+            | CheckpointGuardError::File(GuardFileError::Damaged { .. })),
+        ) => Ok(Some(lost)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Begins the checkpoint guard anew above `size`, if it was lost or copied; one in its place stays as it is.
+pub(crate) fn renew_checkpoint_guard(home: &Home, chain: &Digest, size: u64) -> anyhow::Result<()> {
+    let Some(lost) = lost_checkpoint_guard(home, chain)? else { return Ok(()) };
+    let (dir, public) = (home.keys(), key_file::read(&home.checkpoint_key())?.public());
+    if !matches!(lost, CheckpointGuardError::Copied { .. }) {
+        set_aside(&CheckpointGuard::path(&dir))?;
+        return Ok(CheckpointGuard::create_above(&dir, chain, &public, size)?);
+    }
+    match CheckpointGuard::adopt(&dir, chain, &public, size) {
+        Err(CheckpointGuardError::FloorTooLow { signed, .. }) => {
+            Ok(CheckpointGuard::adopt(&dir, chain, &public, signed)?)
+        }
+        adopted => Ok(adopted?),
+    }
 }
 
 /// The voting key of a home that has one.
@@ -356,15 +392,15 @@ pub(crate) fn is_lost(error: &SignGuardError) -> bool {
 }
 
 /// Moves a sign guard that is not used any more out of the way, as evidence.
-pub(crate) fn set_aside(dir: &Path) -> anyhow::Result<()> {
-    let path = SignGuard::path(dir);
+pub(crate) fn set_aside(path: &Path) -> anyhow::Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let free = (1..).map(|number| path.with_file_name(format!("sign-guard.old-{number}"))).find(|path| !path.exists());
-    let aside = free.context("there are too many old sign guards")?;
-    fs::rename(&path, &aside).with_context(|| format!("cannot move `{}`", path.display()))?;
-    Ok(durable::sync_folder(&path)?)
+    let name = path.file_name().unwrap_or_default().display();
+    let free = (1..).map(|number| path.with_file_name(format!("{name}.old-{number}"))).find(|path| !path.exists());
+    let aside = free.context("there are too many old guards")?;
+    fs::rename(path, &aside).with_context(|| format!("cannot move `{}`", path.display()))?;
+    Ok(durable::sync_folder(path)?)
 }
 
 #[cfg(test)]

@@ -421,3 +421,31 @@ fn what_an_interrupted_restore_left_is_cleared_away() {
     assert_eq!(restore(&new, &plan(&world.file)).unwrap().standing, Standing::Level);
     assert!(check(&new).unwrap().is_clean());
 }
+
+#[test]
+fn a_lost_or_copied_checkpoint_guard_is_begun_anew_with_the_sign_guard_and_never_below_what_it_signed() {
+    let world = World::new(4);
+    let chain = world.sample.chain();
+    let key = || Sample::checkpoint_key(0);
+    let size = world.sample.state.log().size();
+    for (case, prepare) in [("missing", None), ("copied", Some(size + 7))] {
+        let home = world.folder(case);
+        fs::create_dir_all(home.keys()).unwrap();
+        key_file::write(&home.vote_key(), &world.sample.vote()).unwrap();
+        key_file::write(&home.checkpoint_key(), &key()).unwrap();
+        if let Some(floor) = prepare {
+            let made = tempfile::tempdir().unwrap();
+            CheckpointGuard::create_above(made.path(), &chain, &key().public(), floor).unwrap();
+            fs::copy(CheckpointGuard::path(made.path()), CheckpointGuard::path(&home.keys())).unwrap();
+        }
+        restore(&home, &plan(&world.file)).unwrap();
+        assert!(CheckpointGuard::open(&home.keys(), &chain, key()).is_err(), "{case}");
+        sign_above(&home, 1000).unwrap();
+        let guard = CheckpointGuard::open(&home.keys(), &chain, key()).unwrap();
+        let checkpoint =
+            |size| writ_proto::checkpoint::Checkpoint { origin: "a.example/log".into(), size, root: Digest([1; 32]) };
+        let floor = prepare.unwrap_or(size);
+        assert!(guard.sign(&checkpoint(floor), 9, 1).is_err(), "{case}: at its floor");
+        assert!(guard.sign(&checkpoint(floor + 1), 9, 1).is_ok(), "{case}: above it");
+    }
+}
