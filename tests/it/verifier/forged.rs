@@ -723,6 +723,37 @@ fn what_the_root_quorum_may_say_is_the_same_in_both() {
 }
 
 #[test]
+fn parameters_hold_from_the_next_block_on_in_both() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let chain = genesis().chain_id();
+    let at = |minutes: u64| time(START_MS + minutes * MINUTE_MS);
+    let mut pen = Pen { chain, nonce: 0 };
+    let mut files = Vec::new();
+    // How far ahead the new bound and a grant's `submit_by` are, in minutes: the bound before is an hour.
+    for (bound, ahead) in [(10, 30), (120, 90)] {
+        for block in [1, 2] {
+            let parameters = Parameters { submit_ahead_ms_max: bound * MINUTE_MS, ..Parameters::default() };
+            let set = pen.rule(Body::Parameter(ParameterChange::Set(parameters)), at(30), &[1, 2, 3]);
+            let entry = access(Effect::Grant, "user:a", "read", "file:a");
+            let grant = pen.sign("org1", Body::Access(entry), at(block + ahead));
+            let mut ledger = Ledger::empty();
+            let (first, second) =
+                if block == 1 { (vec![set, grant.clone()], Vec::new()) } else { (vec![set], vec![grant.clone()]) };
+            ledger.append(at(1), first);
+            ledger.append(at(2), second);
+            let good = ledger.kept_out.is_empty();
+            assert_eq!(good, (block == 1) == (ahead <= 60), "{bound} minutes, {ahead} ahead in block {block}");
+            if !good {
+                let put_in = (grant.bytes().to_vec(), Outcome::Accepted);
+                ledger.blocks[block as usize - 1].records.push(put_in);
+            }
+            files.push((ledger.export(), format!("{bound} minutes, {ahead} ahead in block {block}")));
+        }
+    }
+    assert_eq!(compare(folder.path(), &chain, &files), [true, false, false, true]);
+}
+
+#[test]
 fn both_stop_at_a_protocol_that_they_do_not_speak() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut ledger = Ledger::empty();
