@@ -66,4 +66,4 @@ bench *parts: programs
 # The programs that the system's tests run.
 [private]
 programs:
-    cargo build --release -p writ-node -p writ-client
+    cargo build --release --workspace --lib --bins --examples

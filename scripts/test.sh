@@ -21,7 +21,7 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --release --workspace --no-deps --locked --quiet
 
 step "programs"
-cargo build --release --workspace --locked
+cargo build --release --workspace --locked --lib --bins --examples
 
 step "tidy: links, commands, dependencies, advisories"
 cargo xtask tidy

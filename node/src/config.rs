@@ -34,6 +34,9 @@ pub struct Config {
     /// How long consensus waits.
     #[serde(default)]
     pub consensus: Consensus,
+    /// The newest protocol version that this program speaks: what it is, not what it is told.
+    #[serde(skip, default = "defaults::speaks")]
+    pub speaks: u32,
 }
 
 /// The HTTP interface.
@@ -96,6 +99,9 @@ impl Default for Disk {
 }
 
 mod defaults {
+    pub(super) fn speaks() -> u32 {
+        writ_proto::genesis::PROTOCOL
+    }
     pub(super) fn connections_max() -> usize {
         1024
     }
@@ -175,7 +181,14 @@ impl Config {
             tokens_file: defaults::tokens_file(),
             require_token: false,
         };
-        Self { http, pool: Pool::default(), disk: Disk::default(), network: None, consensus: Consensus::default() }
+        Self {
+            http,
+            pool: Pool::default(),
+            disk: Disk::default(),
+            network: None,
+            consensus: Consensus::default(),
+            speaks: defaults::speaks(),
+        }
     }
 
     /// Reads and checks a file.
@@ -203,7 +216,7 @@ impl Config {
 
     /// The file that says this, each member explained.
     pub fn to_text(&self) -> String {
-        let Self { http, pool, disk, network, consensus } = self;
+        let Self { http, pool, disk, network, consensus, speaks: _ } = self;
         let alone = format!(
             "# The configuration of one Writ node. Members left out have these defaults.\n\
              \n\

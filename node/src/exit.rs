@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use writ_engine::{EngineError, Refusing};
 use writ_proto::refusal::{Code, Refusal};
+use writ_proto::state::UnsupportedProtocol;
 
 use crate::clock::{ClockError, ClockFault};
 use crate::config::ConfigError;
@@ -48,20 +49,6 @@ pub enum Exit {
     Version,
     /// The configuration, a key or the token file cannot be used.
     Config,
-}
-
-/// The chain has come to a protocol version that this program does not speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the chain speaks protocol version {found} from height {height} on, this program speaks {spoken}: install a version that speaks it"
-)]
-pub struct ProtocolNotSpoken {
-    /// The version that the chain speaks.
-    pub found: u32,
-    /// From which height on.
-    pub height: u64,
-    /// The newest version that this program speaks.
-    pub spoken: u32,
 }
 
 impl Exit {
@@ -162,7 +149,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         (cause.is::<MustNotAnswer>(), Exit::Guarded),
         (cause.is::<SignRefused>(), Exit::Guarded),
         (cause.is::<ClockFault>(), Exit::Storage),
-        (cause.is::<ProtocolNotSpoken>(), Exit::Version),
+        (cause.is::<UnsupportedProtocol>(), Exit::Version),
         (cause.is::<KeyFileError>(), Exit::Config),
         (cause.is::<TokensError>(), Exit::Config),
     ];
@@ -227,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_cause_that_decides_is_found_wherever_it_stands() {
-        let unspoken = ProtocolNotSpoken { found: 2, height: 70, spoken: 1 };
+        let unspoken = UnsupportedProtocol { height: 70, needs: 2, speaks: 1 };
         let protocol = Refusal::of(Code::Unsupported, "protocol", "protocol version 2");
         let table: Vec<(&str, anyhow::Error, Exit)> = vec![
             ("anything else", anyhow::anyhow!("it rained"), Exit::Failed),

@@ -34,7 +34,8 @@ pub mod storage;
 pub mod tokens;
 pub mod watchdog;
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -42,9 +43,20 @@ use cli::Command;
 use config::Config;
 use home::Home;
 use node::Node;
+use writ_proto::genesis::PROTOCOL;
 
 /// How long threads that still work may take once the node has stopped.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// As [`run`], of a program that speaks the protocol up to version `speaks`: of a newer build than this one. Version 2
+/// is not made yet and changes nothing but the number in a block's header; the test of a network of two builds lives on
+/// that.
+pub fn run_speaking(command: Command, speaks: u32) -> anyhow::Result<()> {
+    match command {
+        Command::Run { home, listen } => run_node(home, listen, speaks),
+        other => run(other),
+    }
+}
 
 /// Carries out a command; returns when it is done, or the node has stopped.
 pub fn run(command: Command) -> anyhow::Result<()> {
@@ -87,12 +99,7 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             println!("{}", join::endpoint(&Home::at(home))?);
             Ok(())
         }
-        Command::Run { home, listen } => {
-            let home = Home::at(home);
-            let mut config = Config::read(&home.config())?;
-            config.http.listen = listen.unwrap_or(config.http.listen);
-            serve(home, config)
-        }
+        Command::Run { home, listen } => run_node(home, listen, PROTOCOL),
         Command::Backup { home, to } => operate::backup(&Home::at(home), &to),
         Command::Restore { from, home, sign_above, without_waiting, listen } => {
             let plan = from.map(|from| restore::Plan { from, without_waiting, listen });
@@ -110,6 +117,13 @@ pub fn start_logging() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("info,{}", writ_engine::LOG_FILTER)));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+}
+
+fn run_node(home: PathBuf, listen: Option<SocketAddr>, speaks: u32) -> anyhow::Result<()> {
+    let home = Home::at(home);
+    let mut config = Config { speaks, ..Config::read(&home.config())? };
+    config.http.listen = listen.unwrap_or(config.http.listen);
+    serve(home, config)
 }
 
 fn serve(home: Home, config: Config) -> anyhow::Result<()> {

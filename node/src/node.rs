@@ -260,7 +260,7 @@ fn hash_key() -> anyhow::Result<HashKey> {
 
 /// Opens everything on disk, and refuses where its parts do not fit together.
 fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened> {
-    let state = State::keyed(genesis, hash_key()?).context("the genesis makes no chain")?;
+    let state = State::keyed(genesis, hash_key()?).context("the genesis makes no chain")?.speaking(config.speaks);
     let store = open_store(home, &state)?;
     let (guard, standing) = TipGuard::open(&home.guard(), state.chain(), &*store)?;
     // Blocks that are lost can be fetched from peers, up to where the guard knows them; who is alone cannot.

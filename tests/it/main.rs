@@ -12,6 +12,7 @@ mod history;
 mod imports;
 mod kill;
 mod lifecycle;
+mod members;
 #[allow(dead_code, reason = "shared with the tests of `proto`, which use all of it")]
 #[path = "../../proto/tests/it/naive.rs"]
 mod naive;
@@ -23,4 +24,5 @@ mod seed_tuple;
 mod story;
 mod tamper;
 mod twins;
+mod upgrade;
 mod verifier;

@@ -23,6 +23,8 @@ pub struct Node {
 /// How a node is started.
 #[derive(Clone, Debug)]
 pub struct Start {
+    /// The program.
+    pub program: PathBuf,
     /// What the program is told.
     pub arguments: Vec<String>,
     /// A program that starts it, with its arguments: to start it in another network, say. It must become the node, not
@@ -38,15 +40,15 @@ impl Start {
     /// `writ-node VERB --home HOME`.
     pub fn new(verb: &str, home: &Path) -> Self {
         let arguments = [verb, "--home", &text(home)].map(str::to_owned).into();
-        Self { arguments, wrapper: Vec::new(), environment: Vec::new(), door: None }
+        Self { program: programs::writ_node(), arguments, wrapper: Vec::new(), environment: Vec::new(), door: None }
     }
 
     fn command(&self) -> Command {
-        let program = programs::writ_node();
+        let program = &self.program;
         let mut command = match self.wrapper.split_first() {
-            None => command(&program, &self.arguments),
+            None => command(program, &self.arguments),
             Some((wrapper, arguments)) => {
-                let all = arguments.iter().cloned().chain([text(&program)]).chain(self.arguments.iter().cloned());
+                let all = arguments.iter().cloned().chain([text(program)]).chain(self.arguments.iter().cloned());
                 command(Path::new(wrapper), all)
             }
         };
@@ -142,6 +144,11 @@ impl Node {
     /// Whether it says that it is ready.
     pub fn is_ready(&self) -> bool {
         self.http.try_get("/readyz").is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
     }
 
     /// Whether it still runs.

@@ -7,6 +7,11 @@ pub fn writ_node() -> PathBuf {
     program("writ-node")
 }
 
+/// A newer build of the node, which speaks the next version of the protocol.
+pub fn next_node() -> PathBuf {
+    program("examples/next-build")
+}
+
 /// The client.
 pub fn writ() -> PathBuf {
     program("writ")
