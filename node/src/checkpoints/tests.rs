@@ -166,6 +166,16 @@ fn a_quorum_of_four_makes_a_checkpoint_final_on_every_node() {
 }
 
 #[test]
+fn a_checkpoint_key_that_is_no_validators_says_nothing() {
+    let mut chain = Chain::new(4);
+    let node = Node::new(&chain, Some(9));
+    node.apply(chain.grow(2), 2);
+    let syncs = node.ledger.syncs();
+    node.checkpoints.step().unwrap();
+    assert_eq!((node.said(), node.checkpoints.latest().len(), node.ledger.syncs()), (None, 0, syncs));
+}
+
+#[test]
 fn of_blocks_that_come_fast_the_newest_is_signed_and_one_quorum_makes_it_final() {
     let mut chain = Chain::new(1);
     let node = Node::new(&chain, Some(0));
@@ -271,12 +281,13 @@ fn what_contradicts_the_log_is_kept_and_never_becomes_a_note() {
     let node = Node::new(&chain, None);
     node.apply(chain.grow(3), 3);
     let lie = |n: u8, size: u64| signed(n, 3, size, Digest([9; 32]), NOW);
-    for n in 0..4 {
-        assert_eq!(node.take(&lie(n, 6)), Verdict::Ignore("contradicts this node's log"));
+    // One of them of a size within a block.
+    for (n, size) in [(0, 5), (1, 6), (2, 6), (3, 6)] {
+        assert_eq!(node.take(&lie(n, size)), Verdict::Ignore("contradicts this node's log"));
     }
     assert_eq!(node.final_size(), None, "however many say so");
-    // Of a size within a block, too; and more of one signer are not even verified.
-    assert_eq!(node.take(&lie(0, 5)), Verdict::Ignore("its signer is known to contradict"));
+    // More of one signer are not even verified.
+    assert_eq!(node.take(&lie(0, 6)), Verdict::Ignore("its signer is known to contradict"));
     assert_eq!((node.checkpoints.evidence_count(), node.checkpoints.evidence().len()), (4, 4));
     // Who lied is still heard where it tells the truth.
     for n in 0..3 {

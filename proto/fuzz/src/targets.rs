@@ -10,10 +10,12 @@ use serde::de::DeserializeOwned;
 use writ_proto::audit::audit_export;
 use writ_proto::block::{Block, CommitLeaf, Header};
 use writ_proto::certificate::{Certificate, Proposal, Vote};
+use writ_proto::checkpoint::{Checkpoint, Cosignature, Cosigners};
 use writ_proto::codec;
 use writ_proto::export::{ExportError, Frame, Item, Reader, Trailer, Writer};
 use writ_proto::genesis::Genesis;
 use writ_proto::hash::Digest;
+use writ_proto::key::SecretKey;
 use writ_proto::limits::{BLOCK_BYTES_MAX, GENESIS_BYTES_MAX, NAME_SEGMENTS_MAX, RECORD_BYTES_MAX};
 use writ_proto::name::{Action, ActionPattern, Name, Pattern, Side, candidates, escape};
 use writ_proto::record::{AuthorityName, Class, RecordId, Signed, Statement};
@@ -29,6 +31,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("block", fuzz_block),
     ("commit_leaf", fuzz_commit_leaf),
     ("certificate", fuzz_certificate),
+    ("checkpoint", fuzz_checkpoint),
     ("genesis", fuzz_genesis),
     ("genesis_json", fuzz_genesis_json),
     ("export", fuzz_export),
@@ -107,6 +110,28 @@ pub fn fuzz_commit_leaf(data: &[u8]) -> bool {
     assert_eq!(leaf.header.result, leaf.executed.hash());
     assert!(Signed::decode(data.to_vec()).is_err(), "a commit leaf is no record");
     true
+}
+
+/// A cosignature between nodes; a note; a policy.
+pub fn fuzz_checkpoint(data: &[u8]) -> bool {
+    let wire = Cosignature::decode(data).ok();
+    if let Some(wire) = &wire {
+        assert_eq!(wire.encode(), data, "a cosignature has one encoding");
+        assert!(wire.verify("o", &SecretKey::from_seed(&[9; 32]).public()).is_err());
+    }
+    let text = std::str::from_utf8(data).ok();
+    let claimed = text.and_then(|text| Checkpoint::claimed_by(text).ok());
+    if let (Some(text), Some(claimed)) = (text, &claimed) {
+        assert!(text.starts_with(&claimed.body()), "a note begins with its checkpoint");
+        assert_eq!(Checkpoint::from_body(&claimed.body()).as_ref(), Ok(claimed));
+        assert!(Cosigners::of(&claimed.origin, &[]).verify(text).is_err(), "nobody is no quorum");
+    }
+    let policy = text.and_then(|text| Cosigners::from_policy(text).ok());
+    if let Some(policy) = &policy {
+        assert!((1..=policy.members().len()).contains(&policy.quorum()));
+        assert_eq!(Cosigners::from_policy(&policy.to_policy()).as_ref(), Ok(policy));
+    }
+    wire.is_some() || claimed.is_some() || policy.is_some()
 }
 
 /// Certificates, votes and proposals.

@@ -170,6 +170,11 @@ impl<'a> Reader<'a> {
         if !same || self.logs.len() != self.witnesses.len() {
             return Err("the keys of the logs are not those of the witnesses");
         }
+        let names: Vec<_> = self.witnesses.iter().filter_map(|(_, key)| key.name().strip_prefix(&origin)).collect();
+        let is_own = |at: usize| names[at].len() > 1 && names[at].starts_with('/') && !names[..at].contains(&names[at]);
+        if names.len() != self.witnesses.len() || !(0..names.len()).all(is_own) {
+            return Err("the witnesses are not named `<log>/<validator>`, each differently");
+        }
         let member = |(_, key): &(&str, NoteKey)| Cosigner::new(&origin, key.name().to_string(), *key.key());
         let members = self.witnesses.iter().map(member).collect();
         Ok(Cosigners::new(&origin, members, needed))

@@ -253,8 +253,12 @@ fn a_policy_that_says_more_or_less_is_refused() {
     let (first, rest) = good.split_once('\n').unwrap();
     let witness = good.lines().nth(4).unwrap();
     let other = NoteKey::new("other.example/log".into(), KeyType::Log, secret(9).public()).to_vkey();
+    let named = |name: &str| NoteKey::new(name.into(), KeyType::Cosigner, secret(0).public()).to_vkey();
+    let elsewhere = format!("witness ledger.example/main/validator0 {}", named("ledger.example/mainvalidator0"));
+    let twin = format!("witness ledger.example/main/validator0 {}", named("ledger.example/main/validator1"));
     for (case, changed) in [
         ("nothing", String::new()),
+        ("two witnesses of one name", good.replace(witness, &twin)),
         ("no quorum", good.replace("quorum validators\n", "")),
         ("quorum none", good.replace("quorum validators", "quorum none")),
         ("the quorum of one witness", good.replace("quorum validators", "quorum ledger.example/main/validator0")),
@@ -268,6 +272,7 @@ fn a_policy_that_says_more_or_less_is_refused() {
         ("a log twice", [first, "\n", &good].concat()),
         ("another log", format!("log {other}\n{good}")),
         ("a witness twice", good.replace("group", &[witness, "\ngroup"].concat())),
+        ("a witness of another name", good.replace(witness, &elsewhere)),
         ("a key of the other type", good.replacen("log ledger", "witness x ledger", 1)),
         ("a key with another id", good.replacen("log ledger.example/main+", "log ledger.example/main+0", 1)),
         ("an unknown word", good.clone() + "witnes\n"),

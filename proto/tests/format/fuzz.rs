@@ -37,6 +37,7 @@ fn seeds_of(target: &str) -> Vec<Vec<u8>> {
         "block" => of("block/"),
         "commit_leaf" => of("commit-leaf/"),
         "certificate" => [of("certificate/"), of("vote/"), of("proposal/")].concat(),
+        "checkpoint" => of("checkpoint/"),
         "genesis" => of("genesis/"),
         "genesis_json" => {
             vec![std::fs::read(files::folder().join("genesis.json")).expect("the golden genesis")]
@@ -197,6 +198,7 @@ short_runs! {
     blocks_keep_their_laws => "block";
     commit_leaves_keep_their_laws => "commit_leaf";
     certificates_keep_their_laws => "certificate";
+    checkpoints_keep_their_laws => "checkpoint";
     genesis_bytes_keep_their_laws => "genesis";
     genesis_json_keeps_its_laws => "genesis_json";
     exports_keep_their_laws => "export";
