@@ -215,7 +215,12 @@ impl Chain {
         self.guard.advance(header.height, block, commit_leaf).map_err(Fatal::new)?;
         let place = |placed: &Placed| (placed.record.id(), StoredPlace::of(placed, header.height));
         let places: Vec<_> = changes.records.iter().map(place).collect();
-        self.ledger.write().commit(changes);
+        let clock_bound_ms = {
+            let mut state = self.ledger.write();
+            state.commit(changes);
+            state.parameters().clock_bound_ms
+        };
+        self.ledger.clock().set_bound(clock_bound_ms);
         self.ledger.remember(places);
         let (expired, lingering) = {
             let mut pool = self.ledger.pool();

@@ -108,7 +108,8 @@ pub enum ClockError {
 #[derive(Debug)]
 pub struct Clock {
     source: Source,
-    bound_ms: u64,
+    /// The chain's clock bound, as its parameters say now.
+    bound_ms: AtomicU64,
     /// Wall clock less boot-time clock, at start.
     offset_ms: i64,
     /// The latest `hi` ever given out, and block time seen.
@@ -162,13 +163,22 @@ impl Clock {
         mark::restore(dir, chain, last_block.unwrap_or(LedgerTime::EPOCH))
     }
 
+    /// The chain's parameters give another bound from now on.
+    pub(crate) fn set_bound(&self, bound_ms: u64) {
+        self.bound_ms.store(bound_ms, Ordering::Relaxed);
+    }
+
+    fn bound_ms(&self) -> u64 {
+        self.bound_ms.load(Ordering::Relaxed)
+    }
+
     fn start(file: Option<SlotFile<ClockMark>>, bound_ms: u64, last_block: Option<LedgerTime>, source: Source) -> Self {
         let stored = file.as_ref().map_or(0, |file| file.get().until.as_millis());
         let mark = stored.max(last_block.map_or(0, LedgerTime::as_millis));
         let Reading { wall_ms, boot_ms } = source.read();
         Self {
             source,
-            bound_ms,
+            bound_ms: AtomicU64::new(bound_ms),
             offset_ms: signed(wall_ms).saturating_sub(signed(boot_ms)),
             mark: AtomicU64::new(mark),
             stored: AtomicU64::new(stored),
@@ -195,12 +205,13 @@ impl Clock {
         }
         let reading = self.source.read();
         let by_ms = self.step(reading);
-        if by_ms.unsigned_abs() > self.bound_ms {
-            return Err(ClockFault::Stepped { by_ms, bound_ms: self.bound_ms });
+        let bound_ms = self.bound_ms();
+        if by_ms.unsigned_abs() > bound_ms {
+            return Err(ClockFault::Stepped { by_ms, bound_ms });
         }
         let by_ms = mark.saturating_sub(reading.wall_ms);
-        if by_ms > self.bound_ms {
-            return Err(ClockFault::Behind { by_ms, bound_ms: self.bound_ms });
+        if by_ms > bound_ms {
+            return Err(ClockFault::Behind { by_ms, bound_ms });
         }
         LedgerTime::from_millis(reading.wall_ms).map_err(|_| ClockFault::BeyondTime)
     }
@@ -210,7 +221,7 @@ impl Clock {
     pub fn now(&self) -> LedgerTime {
         let reading = self.source.read();
         let steady = signed(reading.boot_ms).saturating_add(self.offset_ms);
-        let latest = u64::try_from(steady).unwrap_or(0).saturating_add(self.bound_ms);
+        let latest = u64::try_from(steady).unwrap_or(0).saturating_add(self.bound_ms());
         to_time(reading.wall_ms.min(latest))
     }
 
@@ -221,7 +232,7 @@ impl Clock {
 
     /// How far ahead of the clock the mark is stored, in milliseconds: within a second what the bound is.
     pub fn ahead_ms(&self) -> u64 {
-        self.bound_ms.clamp(AHEAD_MS_MIN, AHEAD_MS_MAX)
+        self.bound_ms().clamp(AHEAD_MS_MIN, AHEAD_MS_MAX)
     }
 
     /// Stores the mark ahead again if a quarter of what was stored ahead is used up. Called every quarter of

@@ -54,7 +54,8 @@ fn an_old_program_agrees_up_to_the_change_stops_there_and_its_successor_goes_on(
     }
     let level = cluster.until_level(&new);
     assert!(level.height > tip + AHEAD);
-    let header = &cluster.http(4).read::<serde_json::Value>(&format!("/v1/headers?from={}&limit=1", tip + AHEAD))["headers"][0];
+    let header =
+        &cluster.http(4).read::<serde_json::Value>(&format!("/v1/headers?from={}&limit=1", tip + AHEAD))["headers"][0];
     assert_eq!(header["header"]["version"], 2, "{header}");
 
     // Its successor goes on from the same data.
