@@ -94,7 +94,7 @@ impl Node {
         let peers = EnginePeers::default();
         let mut consensus = Consensus::new(
             consensus::Setup {
-                engine: engine_config(&home, &config, &ledger, &identity),
+                engine: engine_config(&home, &config, &ledger, identity.as_ref()),
                 ledger: ledger.clone(),
                 checkpoints: checkpoints.clone(),
                 guard,
@@ -109,9 +109,9 @@ impl Node {
             stopping.clone(),
         );
         let engine = consensus.start().await?;
-        let network = match config.network.clone() {
+        let network = match config.network.clone().zip(identity) {
             None => None,
-            Some(config) => {
+            Some((config, identity)) => {
                 let setup = network::Setup {
                     identity,
                     config,
@@ -215,8 +215,8 @@ impl Node {
 }
 
 /// What the engine is told.
-fn engine_config(home: &Home, config: &Config, ledger: &Ledger, identity: &SecretKey) -> writ_engine::Config {
-    let network = config.network.as_ref().map(|network| writ_engine::Network {
+fn engine_config(home: &Home, config: &Config, ledger: &Ledger, identity: Option<&SecretKey>) -> writ_engine::Config {
+    let network = config.network.as_ref().zip(identity).map(|(network, identity)| writ_engine::Network {
         // Whom to call, the other nodes tell: where their engines listen.
         peers: Vec::new(),
         allow: network
@@ -247,7 +247,8 @@ struct Opened {
     signer: Option<Arc<Signer>>,
     /// The id of the voting key.
     me: KeyId,
-    identity: SecretKey,
+    /// The transport's key, of a node with a network.
+    identity: Option<SecretKey>,
     checkpoints: Checkpoints,
 }
 
@@ -306,20 +307,28 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
     if let Some(signer) = signer.clone() {
         ledger.count_syncs_of(move || signer.0.syncs());
     }
-    let identity = key_file::read(&home.node_key())?;
-    let key = key_file::read(&home.checkpoint_key())?;
-    let cosigner = match CheckpointGuard::open(&home.keys(), ledger.read().chain(), key) {
-        Ok(guard) => Some(guard),
-        Err(error) if config.network.is_some() => {
-            tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "this node cosigns nothing");
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let identity = config.network.is_some().then(|| key_file::read(&home.node_key())).transpose()?;
+    let cosigner = open_cosigner(home, config, &ledger)?;
     // Where the votes of a restored home wait, its cosignatures do too.
     let above = signer.as_ref().map_or(0, |signer| signer.0.floor());
     let checkpoints = Checkpoints::new(ledger.clone(), cosigner, home.checkpoint()).signing_above(above);
     Ok(Opened { ledger, guard, guarded, signer, me, identity, checkpoints })
+}
+
+/// Opens what cosigns checkpoints: nothing, if the home has no key for that, or its guard is lost and others cosign.
+fn open_cosigner(home: &Home, config: &Config, ledger: &Ledger) -> anyhow::Result<Option<CheckpointGuard>> {
+    if !home.checkpoint_key().exists() {
+        return Ok(None);
+    }
+    let key = key_file::read(&home.checkpoint_key())?;
+    match CheckpointGuard::open(&home.keys(), ledger.read().chain(), key) {
+        Ok(guard) => Ok(Some(guard)),
+        Err(error) if config.network.is_some() => {
+            tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "this node cosigns nothing");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens the database of the chain of `state`, or makes it.

@@ -36,7 +36,12 @@ fn chain_on(sample: &Sample, disk: &MemoryDisk, dir: &tempfile::TempDir, wall_ms
     let genesis = State::new(sample.state.genesis().clone()).unwrap();
     let state = rebuild(genesis, &*store).unwrap();
     let ledger = Ledger::new(state, store, clock, PoolLimits::default());
-    Chain::new(ledger, Arc::new(guard), me(sample))
+    let guard = Arc::new(guard);
+    ledger.count_syncs_of({
+        let guard = guard.clone();
+        move || guard.syncs()
+    });
+    Chain::new(ledger, guard, me(sample))
 }
 
 impl Rig {

@@ -114,7 +114,7 @@ fn who_floods_leaves_every_other_root_its_share() {
 fn bytes_have_shares_too() {
     let mut sample = Sample::new("pool");
     let len = grant(&mut sample).signed().bytes().len();
-    let mut pool = Mempool::new(PoolLimits { records_max: 1000, bytes_max: 8 * len }, 2);
+    let mut pool = Mempool::new(PoolLimits { records_max: 1000, bytes_max: 8 * len + 64 }, 2);
     let fits = |pool: &mut Mempool, sample: &mut Sample, root| pool.insert(grant(sample), root).is_ok();
     let first = (0..8).filter(|_| fits(&mut pool, &mut sample, 0)).count();
     let second = (0..8).filter(|_| fits(&mut pool, &mut sample, 1)).count();

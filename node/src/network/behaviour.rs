@@ -146,12 +146,13 @@ fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
     Ok(gossip)
 }
 
-/// Bad messages cost a peer its standing. That it delivers few is no fault: an idle chain has nothing to tell.
+/// Bad messages cost a peer its standing, the third about as much as gossip bears: by then it is shut out, and until then
+/// it is heard. That it delivers few is no fault: an idle chain has nothing to tell.
 fn score() -> TopicScoreParams {
     TopicScoreParams {
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,
-        invalid_message_deliveries_weight: -100.0,
+        invalid_message_deliveries_weight: -10.0,
         ..TopicScoreParams::default()
     }
 }

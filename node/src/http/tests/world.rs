@@ -159,6 +159,7 @@ impl World {
         let checkpoints = Checkpoints::new(ledger.clone(), Some(guard), home.path().join("checkpoint"));
         let router = router(ledger.clone(), Metrics::new(), Callers::loopback_only())
             .with_checkpoints(checkpoints.clone())
+            .standing_as(vote.public().id(), || 0)
             .into_router();
         Self {
             ledger,
