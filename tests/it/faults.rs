@@ -282,6 +282,7 @@ fn whatever_comes_in_whatever_order() {
         print!("step {step} of {steps}: ");
         Step::random(choice, &mut random).carry_out(&mut cluster, &load, 4);
         if step % 10 == 0 {
+            load.rest();
             cluster.agree(&[0, 1, 2, 3, 4]);
         }
     }
