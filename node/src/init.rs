@@ -130,11 +130,26 @@ fn port(first: u16, n: usize) -> anyhow::Result<u16> {
 
 /// Writes what makes a folder with keys a home.
 fn finish(home: &Home, config: &Config, genesis: &Genesis) -> anyhow::Result<()> {
-    fs::write(home.config(), config.to_text()).context("cannot write the configuration")?;
+    write_durably(&home.config(), &config.to_text()).context("cannot write the configuration")?;
     let mut text = serde_json::to_string_pretty(genesis)?;
     text.push('\n');
     // Last: a home with a genesis is whole.
-    fs::write(home.genesis(), text).context("cannot write the genesis")
+    write_durably(&home.genesis(), &text).context("cannot write the genesis")?;
+    // The home's own name.
+    let folder = home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync(folder).context("cannot write the home's folder")
+}
+
+/// Writes a file that is still there after a power cut: nothing is told to be made that is not.
+fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    sync(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 /// What a node is to be that joins a chain.
@@ -281,7 +296,7 @@ impl NodeKeys {
         let shown = |key: &SecretKey| EnrolledKey { key: key.public(), possession: key.prove_possession(&chain) };
         let public = ValidatorKeys { name, vote: shown(&self.vote), checkpoint: shown(&self.checkpoint) };
         let text = serde_json::to_string_pretty(&public)? + "\n";
-        fs::write(home.validator(), text).context("cannot write the public keys")
+        write_durably(&home.validator(), &text).context("cannot write the public keys")
     }
 }
 

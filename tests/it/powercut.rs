@@ -40,7 +40,9 @@ fn a_lone_validator_loses_nothing_it_acknowledged() {
         std::thread::sleep(Duration::from_millis(random.below(500)));
         cut(&mut cluster, &[0]);
         cluster.start(0);
+        load.rest();
         cluster.agree(&[0]);
+        load.at(&cluster, &[0]);
     }
     load.stop();
     cluster.verify();

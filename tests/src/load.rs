@@ -60,6 +60,11 @@ impl Load {
         *self.shared.targets.lock().expect("no writer has panicked") = targets;
     }
 
+    /// From now on, nothing more is submitted, until [`Load::at`] says where.
+    pub fn rest(&self) {
+        self.shared.targets.lock().expect("no writer has panicked").clear();
+    }
+
     /// Waits until so many more records were answered as being in the log: the chain goes on.
     pub fn until_committed(&self, what: &str, more: u64) {
         let start = Instant::now();

@@ -26,7 +26,6 @@ use malachitebft_app_channel::app::spawn::{
 };
 use malachitebft_app_channel::app::types::Keypair;
 use malachitebft_app_channel::app::types::codec::Codec as _;
-use malachitebft_app_channel::app::wal;
 use malachitebft_signing::Signer;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc;
@@ -37,9 +36,8 @@ use crate::config::{Config, Network};
 use crate::context::{Address, Ctx};
 use crate::error::EngineError;
 use crate::signing::{Checker, Guarded};
+use crate::tail;
 
-/// How long the write-ahead log may stay locked by a process, or an engine of this one, that is just ending.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the actors may take to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -176,7 +174,7 @@ impl Actors {
         }
 
         let log = config.home.join("wal").join("consensus.wal");
-        wait_for_lock(&log).await.map_err(|source| EngineError::Log { path: log.clone(), source })?;
+        tail::prepare(&log).await.map_err(|source| EngineError::Log { path: log.clone(), source })?;
         let wal = spawn_wal_actor(&Ctx, Wire, &log, &registry, supervisor.clone()).await.map_err(start_error)?;
         wal.link(supervisor.get_cell());
 
@@ -237,22 +235,4 @@ async fn identity(
     let proof = signer.peer_claim(peer).await?;
     let proof = Wire.encode(&proof).map_err(start_error)?;
     Ok(NetworkIdentity::new_validator(config.moniker.clone(), keys, me.to_string(), proof))
-}
-
-/// Waits until nobody holds the write-ahead log: a process that was killed a moment ago still may.
-async fn wait_for_lock(path: &std::path::Path) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    let give_up = tokio::time::Instant::now() + LOCK_PATIENCE;
-    loop {
-        match wal::Log::open(path) {
-            Ok(_) => return Ok(()),
-            // The engine's log gives this no kind of its own.
-            Err(error) if error.to_string().contains("advisory lock") && tokio::time::Instant::now() < give_up => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
 }

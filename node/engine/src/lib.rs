@@ -16,6 +16,7 @@
 //! | `admission` | which of them are worth judging |
 //! | `pace` | when to start the next height |
 //! | `host` | answers the engine's questions, in order |
+//! | `tail` | its log, after a power cut |
 //! | `actors` | the engine put together |
 //! | `engine` | its thread, its start and its end |
 //! | `vitals` | whether it lives, seen from outside |
@@ -41,6 +42,7 @@ mod misbehaviour;
 mod pace;
 mod parts;
 mod signing;
+mod tail;
 mod vitals;
 
 pub use application::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Statement, Validator, Verdict};

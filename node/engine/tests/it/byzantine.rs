@@ -206,7 +206,8 @@ async fn a_value_that_does_not_follow_is_not_decided() {
     let bad_item: fn(&mut Vec<u8>) = |bytes| {
         let had = Store::items_of(bytes);
         // The first item is exchanged for one that is none, and the result is right for that.
-        let result = u64::from_le_bytes(bytes[RESULT].try_into().unwrap()).wrapping_sub(*had.first().unwrap_or(&0));
+        let result = u64::from_le_bytes(bytes[RESULT].try_into().unwrap());
+        let result = result.wrapping_sub(*had.first().unwrap_or(&0)).wrapping_add(BAD_ITEM);
         bytes[RESULT].copy_from_slice(&result.to_le_bytes());
         match had.is_empty() {
             true => *bytes = [&bytes[..RESULT.end], &1u64.to_le_bytes(), &BAD_ITEM.to_le_bytes()].concat(),

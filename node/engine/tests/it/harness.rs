@@ -30,7 +30,7 @@ pub(crate) fn validators(of: impl IntoIterator<Item = u8>) -> Vec<Validator> {
 }
 
 /// No item: a value that holds it is invalid.
-pub(crate) const BAD_ITEM: u64 = 0;
+pub(crate) const BAD_ITEM: u64 = u64::MAX;
 /// Where in a value its result stands, and where its items begin.
 pub(crate) const RESULT: std::ops::Range<usize> = 40..48;
 pub(crate) const ITEMS_AT: usize = 56;

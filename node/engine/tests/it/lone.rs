@@ -88,7 +88,7 @@ async fn a_value_that_was_decided_but_not_committed_is_committed_after_a_restart
 async fn a_large_value_fits() {
     let home = tempfile::tempdir().unwrap();
     let ledger = Ledger::new(Some(1), validators([1]));
-    ledger.lock().padding = crate::harness::VALUE_BYTES_MAX - 56;
+    ledger.lock().padding = crate::harness::VALUE_BYTES_MAX - crate::harness::ITEMS_AT - 8;
     let engine = start(config("large", home.path(), None), &ledger, Some(TestSigner::new(1))).await.unwrap();
     ledger.submit(1);
     ledger.until("the item is committed", |store| store.items() == [1]).await;
