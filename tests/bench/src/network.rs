@@ -35,27 +35,16 @@ pub(crate) const PART: Part =
 const VALIDATORS: usize = 4;
 
 fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let on = |name: &str| only.is_empty() || only.split(',').any(|o| o == name);
     let mut cluster = Cluster::new(VALIDATORS, 0);
     let mut lone = Chain::start(&run.scratch)?;
+    // A chain that has begun, and a checkpoint.
     cluster.grow(0, 1);
-    if on("commit") {
-        commit::measure(run, section, &cluster, &lone)?;
-    }
-    if on("load") {
-        load::measure(run, section, &mut cluster, &lone)?;
-    }
-    if on("rejoin") {
-        rejoin::measure(run, section, &mut cluster)?;
-    }
-    if on("idle") {
-        idle::measure(run, section, &mut cluster, &mut lone)?;
-    }
+    idle::measure(run, section, &mut cluster, &mut lone)?;
+    commit::measure(run, section, &mut cluster, &mut lone)?;
+    rejoin::measure(run, section, &mut cluster)?;
+    load::measure(run, section, &mut cluster, &lone)?;
     drop((cluster, lone));
-    if on("catchup") {
-        catchup::measure(run, section)?;
-    }
+    catchup::measure(run, section)?;
     section.note("All nodes are among the other processes that are named below.");
     Ok(())
 }

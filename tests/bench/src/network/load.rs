@@ -13,7 +13,7 @@ use super::engine::Engines;
 use crate::dataset::Dataset;
 use crate::figure::{Cell, Figure, Goal, Section, Table, Unit};
 use crate::format::{count, grouped};
-use crate::processes::{Chain, Usage};
+use crate::processes::{Chain, Usage, metric};
 use crate::run::Run;
 use crate::traffic::records;
 
@@ -36,23 +36,27 @@ pub(super) fn measure(run: &Run, section: &mut Section, cluster: &mut Cluster, l
 
     let part = first / run.repetitions as u64;
     let heights = if run.short { 3 } else { 40 };
-    let (mut bare, mut alone, mut four, mut blocks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut rates = Rates::default();
     let mut loaded = 0;
     for _ in 0..run.repetitions {
         let mut engines = Engines::start(&run.scratch, BLOCK_BYTES_MAX)?;
-        bare.push(heights as f64 / engines.decide(heights)?.as_secs_f64());
+        rates.engine.push(heights as f64 / engines.decide(heights)?.as_secs_f64());
         drop(engines);
         let positions = loaded..loaded + part;
         let batch = records(&dataset, positions.clone(), lone.signer())?;
-        alone.push(part as f64 / submit(lone.http(), &batch)?.as_secs_f64());
+        rates.lone.push(part as f64 / submit(lone.http(), &batch)?.as_secs_f64());
         let batch = records(&dataset, positions.clone(), cluster.issuer())?;
-        let before = cluster.http(0).status().height;
-        four.push(part as f64 / submit(cluster.http(0), &batch)?.as_secs_f64());
-        blocks.push(part as f64 / (cluster.http(0).status().height - before) as f64);
+        let before = Counts::of(cluster)?;
+        rates.four.push(part as f64 / submit(cluster.http(0), &batch)?.as_secs_f64());
+        cluster.until_level(&(0..VALIDATORS).collect::<Vec<_>>());
+        let after = Counts::of(cluster)?;
+        rates.in_block.push(part as f64 / (after.height - before.height));
+        let of_each = (part * VALIDATORS as u64) as f64;
+        rates.checks.push((after.checks - before.checks) / of_each);
+        rates.processor.push((after.seconds - before.seconds) / of_each * 1e9);
         loaded = positions.end;
     }
-    let most: Vec<f64> = bare.iter().map(|blocks| blocks * BLOCK_RECORDS_MAX as f64).collect();
-    rates(section, bare, most, alone, four, blocks);
+    rates.tell(section);
 
     let columns =
         ["entries", "memory of a node, loaded", "goal", "of that no file's", "started again", "empty, before"];
@@ -80,34 +84,70 @@ pub(super) fn measure(run: &Run, section: &mut Section, cluster: &mut Cluster, l
     Ok(())
 }
 
-fn rates(section: &mut Section, bare: Vec<f64>, most: Vec<f64>, alone: Vec<f64>, four: Vec<f64>, blocks: Vec<f64>) {
-    let figure = |id: &str, what: &str, unit, values| Figure::new(format!("network/load/{id}"), what, unit, values);
-    let bare = section.figure(figure("engine-blocks", "the engine alone: full blocks", Unit::PerSecond, bare));
-    let most = section.figure(figure("engine", "records that those could hold", Unit::PerSecond, most));
-    let alone = section.figure(figure("lone", "a lone node", Unit::PerSecond, alone));
-    let beside = figure("four", "four validators", Unit::PerSecond, four.clone()).against(alone.clone());
-    let beside = section.figure(beside);
-    let four = section.figure(figure("four-engine", "four validators", Unit::PerSecond, four).against(most.clone()));
-    let blocks = section.figure(figure("four-records", "four validators: records in a block", Unit::Count, blocks));
-    let columns = ["who", "records", "beside a lone node", "beside the engine alone", "records in a block"];
-    let mut table = Table::new("Records that are in the log, as many as go in.", &columns);
-    table.row(vec![
-        "four validators".into(),
-        Cell::Value(beside.clone()),
-        Cell::Ratio(beside),
-        Cell::Ratio(four),
-        Cell::Value(blocks),
-    ]);
-    table.row(vec!["a lone node".into(), Cell::Value(alone), "".into(), "".into(), "".into()]);
-    table.row(vec![
-        "four engines alone, blocks of 1 MiB with 4096 records".into(),
-        Cell::Value(most),
-        "".into(),
-        "".into(),
-        "".into(),
-    ]);
-    table.row(vec!["the same, in blocks".into(), Cell::Value(bare), "".into(), "".into(), "".into()]);
-    section.tables.push(table);
+/// One value per repetition of each.
+#[derive(Default)]
+struct Rates {
+    /// Full blocks per second of the engine alone.
+    engine: Vec<f64>,
+    /// Records per second.
+    lone: Vec<f64>,
+    four: Vec<f64>,
+    /// Of the four: records in a block; signature checks and processor time (nanoseconds) of one node for a record.
+    in_block: Vec<f64>,
+    checks: Vec<f64>,
+    processor: Vec<f64>,
+}
+
+/// What four validators have done so far: of the first one its height, of all together the rest.
+struct Counts {
+    height: f64,
+    checks: f64,
+    seconds: f64,
+}
+
+impl Counts {
+    fn of(cluster: &mut Cluster) -> anyhow::Result<Self> {
+        let mut counts = Self { height: metric(cluster.http(0), "writ_height ")?, checks: 0.0, seconds: 0.0 };
+        for n in 0..VALIDATORS {
+            counts.checks += metric(cluster.http(n), "writ_signatures_checked_total ")?;
+            counts.seconds += Usage::of(cluster.node(n).process_id())?.seconds;
+        }
+        Ok(counts)
+    }
+}
+
+impl Rates {
+    fn tell(self, section: &mut Section) {
+        let Self { engine, lone, four, in_block, checks, processor } = self;
+        let figure = |id: &str, what: &str, unit, values| Figure::new(format!("network/load/{id}"), what, unit, values);
+        let most = engine.iter().map(|blocks| blocks * BLOCK_RECORDS_MAX as f64).collect();
+        let blocks = section.figure(figure("engine-blocks", "the engine alone: full blocks", Unit::PerSecond, engine));
+        let most = section.figure(figure("engine", "records that those could hold", Unit::PerSecond, most));
+        let lone = section.figure(figure("lone", "a lone node", Unit::PerSecond, lone));
+        let beside = figure("four", "four validators", Unit::PerSecond, four.clone()).against(lone.clone());
+        let beside = section.figure(beside);
+        let four = figure("four-engine", "four validators", Unit::PerSecond, four).against(most.clone());
+        let four = section.figure(four);
+        let in_block = section.figure(figure("four-records", "records in a block", Unit::Count, in_block));
+        let checks = section.figure(figure("four-checks", "signature checks of a node", Unit::Count, checks));
+        let processor = figure("four-processor", "processor time of a node", Unit::Nanoseconds, processor);
+        let processor = section.figure(processor);
+
+        let columns = ["who", "records", "beside a lone node", "beside the engine alone"];
+        let mut table = Table::new("Records that are in the log, as many as go in.", &columns);
+        let value = |figure: &String| Cell::Value(figure.clone());
+        table.row(vec!["four validators".into(), value(&beside), Cell::Ratio(beside.clone()), Cell::Ratio(four)]);
+        table.row(vec!["a lone node".into(), value(&lone), "".into(), "".into()]);
+        let whose = "four engines alone, 4096 records in 1 MiB";
+        table.row(vec![whose.into(), value(&most), "".into(), "".into()]);
+        table.row(vec!["the same, in blocks".into(), value(&blocks), "".into(), "".into()]);
+        section.tables.push(table);
+        let columns =
+            ["records in a block", "signature checks of a node for a record", "its processor time for a record"];
+        let mut table = Table::new("The four validators meanwhile.", &columns);
+        table.row(vec![value(&in_block), value(&checks), value(&processor)]);
+        section.tables.push(table);
+    }
 }
 
 /// Submits all of them, and waits until they are in the log.
