@@ -6,15 +6,14 @@
 use std::time::Instant;
 
 use anyhow::ensure;
-use writ_proto::name::{ActionPattern, Pattern};
-use writ_proto::record::{Access, Body, Signed};
+use writ_proto::record::Signed;
 
-use crate::dataset::{Dataset, Fact};
+use crate::dataset::Dataset;
 use crate::figure::{Cell, Figure, Section, Table, Unit};
 use crate::processes::Chain;
 use crate::run::{Part, Run};
 use crate::stats::Durations;
-use crate::traffic::rows;
+use crate::traffic::{record, rows};
 use crate::verify;
 
 /// The part.
@@ -50,7 +49,7 @@ fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
     let dataset = Dataset::new(needed as u64, run.seed);
     let mut facts = (0..dataset.entries()).map(|position| dataset.at(position));
     let mut sign = |count: usize| -> anyhow::Result<Vec<Signed>> {
-        facts.by_ref().take(count).map(|fact| record(&chain, &fact)).collect()
+        facts.by_ref().take(count).map(|fact| record(chain.signer(), &fact)).collect()
     };
 
     let mut alone = Way::new("single", "one record at a time".into());
@@ -136,20 +135,6 @@ fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
          own log are not counted. The node is among the other processes that are named below.",
     );
     Ok(())
-}
-
-/// A record of the authority that signs in this process.
-fn record(chain: &Chain, fact: &Fact) -> anyhow::Result<Signed> {
-    Ok(chain.signer().sign(Body::Access(Access {
-        sub: Pattern::parse_full(&fact.sub)?,
-        obj: Pattern::parse_full(&fact.obj)?,
-        act: ActionPattern::parse(fact.act)?,
-        effect: fact.effect,
-        iss: None,
-        exp: None,
-        cond: None,
-        reference: None,
-    })))
 }
 
 impl Way {

@@ -21,6 +21,7 @@ mod ingest;
 mod ledger;
 mod load;
 mod machine;
+mod network;
 mod plot;
 mod processes;
 mod random;
@@ -42,7 +43,7 @@ use figure::Findings;
 use run::{Part, Run};
 
 /// All parts, in the order in which a full run measures them.
-const PARTS: &[Part] = &[decision::PART, serve::PART, ingest::PART, audit::PART, footprint::PART];
+const PARTS: &[Part] = &[decision::PART, serve::PART, ingest::PART, audit::PART, footprint::PART, network::PART];
 
 /// The file of raw figures among the build artefacts.
 const RAW: &str = "figures.json";

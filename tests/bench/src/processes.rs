@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 use writ_proto::hash::Digest;
+use writ_tests::http::Http;
 use writ_tests::issuer::Issuer;
 use writ_tests::node::Node;
 use writ_tests::process::command;
@@ -56,7 +57,7 @@ impl Chain {
     }
 
     /// How to speak to its node.
-    pub(crate) fn http(&self) -> &writ_tests::http::Http {
+    pub(crate) fn http(&self) -> &Http {
         self.node.http()
     }
 
@@ -116,10 +117,18 @@ impl Chain {
 
     /// A number of the node's metrics.
     pub(crate) fn metric(&self, name: &str) -> anyhow::Result<f64> {
-        let answer = self.http().get("/metrics").text();
-        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.with_context(|| format!("the node has no metric `{name}`"))
+        metric(self.http(), name)
     }
+}
+
+/// A number of a node's metrics; `name` as its line begins, with a space at the end.
+///
+/// # Errors
+/// If the node has no such metric.
+pub(crate) fn metric(http: &Http, name: &str) -> anyhow::Result<f64> {
+    let answer = http.get("/metrics").text();
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.with_context(|| format!("the node has no metric `{name}`"))
 }
 
 /// What a process costs.

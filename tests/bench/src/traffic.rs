@@ -1,9 +1,11 @@
-//! The dataset as the programs take it: rows to import, and questions as paths.
+//! The dataset as the programs take it: rows to import, records, and questions as paths.
 
 use std::ops::Range;
 
-use writ_proto::record::Effect;
+use writ_proto::name::{ActionPattern, Pattern};
+use writ_proto::record::{Access, Body, Effect, Signed};
 use writ_tests::http::escape;
+use writ_tests::issuer::Issuer;
 
 use crate::dataset::{ACTIONS, Dataset, Fact, Fate, file, place_of_file};
 use crate::random::{Keys, Random};
@@ -20,6 +22,46 @@ fn row(fact: &Fact, reference: &str) -> String {
 /// The rows of the entries at these positions. Another `reference` makes the same entries other records.
 pub(crate) fn rows(dataset: &Dataset, positions: Range<u64>, reference: &str) -> impl Iterator<Item = String> {
     positions.map(move |position| row(&dataset.at(position), reference))
+}
+
+/// The entry as a record that `issuer` signs. Like a row, it has no end.
+///
+/// # Errors
+/// If the dataset has a name that the ledger does not take.
+pub(crate) fn record(issuer: &Issuer, fact: &Fact) -> anyhow::Result<Signed> {
+    Ok(issuer.sign(Body::Access(Access {
+        sub: Pattern::parse_full(&fact.sub)?,
+        obj: Pattern::parse_full(&fact.obj)?,
+        act: ActionPattern::parse(fact.act)?,
+        effect: fact.effect,
+        iss: None,
+        exp: None,
+        cond: None,
+        reference: None,
+    })))
+}
+
+/// The entries at these positions as records, signed on all cores.
+///
+/// # Errors
+/// As [`record`].
+pub(crate) fn records(dataset: &Dataset, positions: Range<u64>, issuer: &Issuer) -> anyhow::Result<Vec<Signed>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let share = (positions.end - positions.start).div_ceil(cores).max(1);
+    std::thread::scope(|scope| {
+        let sign = |first: u64| {
+            let own = first..(first + share).min(positions.end);
+            scope.spawn(move || own.map(|position| record(issuer, &dataset.at(position))).collect())
+        };
+        let threads: Vec<_> = positions.clone().step_by(share as usize).map(sign).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            let one: anyhow::Result<Vec<Signed>> =
+                thread.join().map_err(|_| anyhow::anyhow!("a thread that signs panicked"))?;
+            all.extend(one?);
+        }
+        Ok(all)
+    })
 }
 
 /// `count` questions, each user asked about as often as `keys` says: half of them about something that an own

@@ -34,14 +34,22 @@ pub(super) fn section(findings: &Findings, section: &Section, plots: Option<&str
     if !section.notes.is_empty() {
         text.push('\n');
     }
-    let repetitions = section.figures.iter().map(|figure| figure.values.len()).max().unwrap_or(0);
     text.push_str(&format!(
-        "Reproduce with `{}` ({:.0} s, {repetitions} repetitions).{}\n",
+        "Reproduce with `{}` ({:.0} s, {} repetitions).{}\n",
         section.command,
         section.seconds,
+        repetitions(section),
         section.load.as_ref().map(load).unwrap_or_default()
     ));
     Ok(text)
+}
+
+/// How often the figures were measured: what most of those have that were measured more than once. A figure may also
+/// have a value for each of several nodes.
+fn repetitions(section: &Section) -> usize {
+    let lengths: Vec<usize> = section.figures.iter().map(|figure| figure.values.len()).filter(|len| *len > 1).collect();
+    let often = |len: usize| lengths.iter().filter(|other| **other == len).count();
+    lengths.iter().copied().max_by_key(|len| often(*len)).unwrap_or(1)
 }
 
 /// The machine as Markdown.
