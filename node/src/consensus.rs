@@ -15,6 +15,11 @@
 //!   after a while, when rounds may have moved on;
 //! - it has no sign guard, or one that was copied: then it follows until its operator has said what may be signed.
 //!
+//! A validator that starts in the middle of a height at which it signed already is patient: it waits longer for the
+//! proposal of its first round, and starts once more if the height is not decided after a while. Of validators that lost
+//! their power at one instant, each knows by its guard what it voted for, and none by the engine's log; they agree once
+//! the proposer says it again while the others listen.
+//!
 //! So a validator whose directory was rolled back, cloned or damaged signs no second statement for a step, and comes
 //! back by itself where that is safe. A validator that is alone has nobody to follow, and ends with the reason.
 
@@ -65,6 +70,15 @@ impl EnginePeers {
     }
 }
 
+/// How long a validator that starts in the middle of a height waits for the proposal of its first round, and how long
+/// once its guard has refused. The proposer is among those that start again; its proposal must find the others waiting,
+/// or they would want to vote for nothing where they voted for it before.
+const PROPOSAL_PATIENCE: Duration = Duration::from_secs(4);
+const PROPOSAL_PATIENCE_REFUSED: Duration = Duration::from_secs(12);
+/// How long such a height may take before the engine starts once more, and says again what it signed: messages that
+/// were sent before anybody listened are sent once only. To this comes up to as much again, as above.
+const RECOVER_WITHIN: Duration = Duration::from_secs(15);
+
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -98,6 +112,8 @@ pub(crate) struct Setup {
 pub(crate) struct Running {
     engine: Engine,
     watchdog: Watchdog,
+    /// The height in the middle of which it started, and by when that should be over.
+    recovering: Option<(u64, Instant)>,
 }
 
 /// Why consensus cannot go on.
@@ -187,13 +203,21 @@ impl Consensus {
             return Mode::Following;
         }
         match self.refused {
-            Some(at) if tip < signed && at.elapsed() < self.retry_after() => Mode::Following,
+            Some(at) if tip < signed && at.elapsed() < self.spread(RETRY_AFTER) => Mode::Following,
             _ => Mode::Voting,
         }
     }
 
-    fn retry_after(&self) -> Duration {
-        RETRY_AFTER + RETRY_AFTER * u32::from(self.setup.me.0[0]) / 256
+    /// `time` and up to as much again: another part for each validator, so that they do not try in step.
+    fn spread(&self, time: Duration) -> Duration {
+        time + time * u32::from(self.setup.me.0[0]) / 256
+    }
+
+    /// The height under way, if the voting key has signed for it already and there are others to agree with.
+    fn under_way(&self, mode: Mode) -> Option<u64> {
+        let signer = self.setup.signer.as_ref().filter(|_| mode == Mode::Voting && !self.is_alone())?;
+        let next = self.setup.ledger.read().tip().height + 1;
+        (signer.0.height() == next).then_some(next)
     }
 
     /// Whether there is anybody to follow.
@@ -204,6 +228,11 @@ impl Consensus {
     async fn engine(&self, mode: Mode) -> Result<Running, ConsensusError> {
         let Setup { engine, ledger, checkpoints, guard, signer, me, peers, port, metrics, .. } = &self.setup;
         let mut config = engine.clone();
+        let under_way = self.under_way(mode);
+        if under_way.is_some() {
+            let patience = if self.refused.is_some() { PROPOSAL_PATIENCE_REFUSED } else { PROPOSAL_PATIENCE };
+            config.timeouts.propose = config.timeouts.propose.max(patience);
+        }
         if let Some(network) = &mut config.network {
             network.peers.extend(peers.all().iter().map(ToString::to_string));
         }
@@ -223,12 +252,13 @@ impl Consensus {
         }
         ledger.work().notify_one();
         let watchdog = Watchdog::start(engine.vitals(), metrics.clone())?;
-        Ok(Running { engine, watchdog })
+        let recovering = under_way.map(|height| (height, Instant::now() + self.spread(RECOVER_WITHIN)));
+        Ok(Running { engine, watchdog, recovering })
     }
 
     /// Watches a running engine until it has ended, and says why it did.
     async fn watch(&mut self, running: &mut Running) -> Result<Ended, ConsensusError> {
-        let Running { engine, watchdog } = running;
+        let Running { engine, watchdog, recovering } = running;
         let mode = *self.setup.mode.borrow();
         let mut known = self.setup.peers.all();
         let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -255,12 +285,19 @@ impl Consensus {
                     }
                 }
                 _ = looks.tick() => {
-                    if self.fitting() != mode {
+                    if self.fitting() != mode || self.is_over(*recovering) {
                         return Ok(end(engine).await.map(|()| Ended::Changed)?);
                     }
                 }
             }
         }
+    }
+
+    /// Whether the engine should start anew: the height that it started in the middle of is decided, so that it need
+    /// not be so patient any more; or it is not, and time is up.
+    fn is_over(&self, recovering: Option<(u64, Instant)>) -> bool {
+        recovering
+            .is_some_and(|(height, until)| self.setup.ledger.read().tip().height >= height || Instant::now() >= until)
     }
 
     /// Waits for room on the disk.
