@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use writ_proto::record::{Body, ParameterChange, Signed};
-use writ_tests::cluster::{Cluster, new_record};
+use writ_tests::cluster::Cluster;
 use writ_tests::programs;
 use writ_tests::wait;
 
@@ -35,34 +35,36 @@ fn an_old_program_agrees_up_to_the_change_stops_there_and_its_successor_goes_on(
     cluster.stop(2);
     cluster.start_of(2).program = programs::next_node();
     cluster.start(2);
-    let all = [0, 1, 2, 3, 4];
-    while cluster.until_level(&all).height + 1 < tip + AHEAD {
-        cluster.grow(3, 1);
-    }
-    cluster.agree(&all);
-
-    // Three of four speak it: the chain goes on, and the old program does not.
-    let first = new_record(cluster.issuer());
-    commit(&cluster, 0, &first);
-    let status = wait::until_within(Duration::from_secs(120), "the old program to stop", || cluster.node(3).ended());
-    assert_eq!(status.code(), Some(VERSION), "{}", cluster.node(3).said());
-    let said = cluster.node(3).said();
-    assert!(said.contains(&format!("block {} needs protocol 2", tip + AHEAD)), "{said}");
     let new = [0, 1, 2, 4];
+    while cluster.until_level(&new).height + 1 < tip + AHEAD {
+        cluster.grow(0, 1);
+    }
+
+    // The last block that it can judge is also the old program's last.
+    let status = wait::until_within(Duration::from_secs(120), "the old program to stop", || cluster.node(3).ended());
+    let said = cluster.node(3).said();
+    assert_eq!(status.code(), Some(VERSION), "{said}");
+    assert!(said.contains(&format!("block {} needs protocol 2", tip + AHEAD)), "{said}");
+    // Three of four speak it: the chain goes on.
     for n in new {
         cluster.grow(n, 1);
     }
     let level = cluster.until_level(&new);
-    assert!(level.height > tip + AHEAD);
-    let header =
-        &cluster.http(4).read::<serde_json::Value>(&format!("/v1/headers?from={}&limit=1", tip + AHEAD))["headers"][0];
-    assert_eq!(header["header"]["version"], 2, "{header}");
+    assert!(level.height >= tip + AHEAD);
+    let headers: serde_json::Value = cluster.http(4).read(&format!("/v1/headers?from={}&limit=1", tip + AHEAD));
+    assert_eq!(headers["headers"][0]["header"]["version"], 2, "{headers}");
 
     // Its successor goes on from the same data.
     cluster.kill(3);
     cluster.start_of(3).program = programs::next_node();
     cluster.start(3);
     cluster.grow(3, 2);
+    let all = [0, 1, 2, 3, 4];
     cluster.until_level(&all);
-    cluster.agree(&all);
+    // The auditor of these tests is of the older build too, so the logs are held beside one another.
+    let headers = |n: usize| -> serde_json::Value { cluster.http(n).read("/v1/headers?limit=1000") };
+    let first = headers(0);
+    for n in all {
+        assert_eq!(headers(n)["headers"], first["headers"], "node {n}");
+    }
 }
