@@ -38,7 +38,7 @@ use crate::tokens::Tokens;
 /// How long connections may take to finish their last request.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often the disk's free room is looked at.
-const DISK_EVERY: Duration = Duration::from_secs(1);
+const DISK_EVERY: Duration = Duration::from_millis(250);
 
 /// How often it is looked at whether the node has all that is known to exist.
 const STANDING_EVERY: Duration = Duration::from_millis(100);

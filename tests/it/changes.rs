@@ -33,7 +33,7 @@ fn differences_and_previews_agree_with_the_answers_before_and_after() {
     let mut node = world.run();
     let http = node.http();
     let (mut made, mut told_changes) = (Vec::new(), 0);
-    for _ in 0..10 {
+    for _ in 0..16 {
         let before = http.status().height;
         let by = *random.pick(&ROOTS);
         let (proposals, records) = statements(&world, by, &mut made, &mut random);
