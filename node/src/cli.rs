@@ -81,10 +81,10 @@ pub enum Command {
         /// The node's name, should it become a validator [default: node- and a part of its peer id].
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
-        /// Where it answers [default: the first free port of 127.0.0.1 from 7001 on].
+        /// Where it answers [default: the first free port of 127.0.0.1 after those that `init` gives the chain's validators].
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
-        /// Where it listens for other nodes [default: the first free ports of 127.0.0.1 from 7101 on].
+        /// Where it listens for other nodes [default: likewise].
         #[arg(long, value_name = "MULTIADDR")]
         network_listen: Option<Endpoint>,
     },

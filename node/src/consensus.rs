@@ -41,6 +41,8 @@ use crate::shutdown::stopped;
 use crate::signer::Signer;
 use crate::watchdog::{Fault, Watchdog};
 
+/// Places at which one peer's engine is called: where it is, and where it was before it was moved.
+const PLACES_PER_PEER: usize = 4;
 /// How often it is looked at whether the mode still fits.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long a validator whose guard refused follows before it tries again to vote, at least. To this comes up to as
@@ -60,7 +62,10 @@ struct Known {
 impl EnginePeers {
     /// One more; the same again changes nothing.
     pub(crate) fn add(&self, endpoint: Endpoint) {
-        if self.0.endpoints.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint) {
+        let mut endpoints = self.0.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        // A peer that names another port each time is not called at all of them.
+        let of_peer = endpoints.iter().filter(|known| known.peer == endpoint.peer).count();
+        if of_peer < PLACES_PER_PEER && endpoints.insert(endpoint) {
             self.0.more.notify_one();
         }
     }

@@ -181,15 +181,17 @@ pub fn join(home: &Home, joining: Joining) -> anyhow::Result<Config> {
     );
     genesis.check().context("this genesis makes no chain")?;
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    // The validators of a chain that was made on this machine have the first ports, whether they run now or not.
+    let made = genesis.validators.len();
     let listen = match listen {
         Some(listen) => listen,
-        None => SocketAddr::new(loopback, free_ports(loopback, HTTP_PORT, 1)?),
+        None => SocketAddr::new(loopback, free_ports(loopback, port(HTTP_PORT, made)?, 1)?),
     };
     let place = match network {
         Some(place) => place.place(),
         None => {
-            let port = free_ports(loopback, HTTP_PORT + u16::try_from(PORTS_ABOVE)?, 2)?;
-            Endpoint { socket: SocketAddr::new(loopback, port), peer: None }
+            let free = free_ports(loopback, port(HTTP_PORT, PORTS_ABOVE + 2 * made)?, 2)?;
+            Endpoint { socket: SocketAddr::new(loopback, free), peer: None }
         }
     };
     // A peer without an id can be anybody, and so can whoever calls.

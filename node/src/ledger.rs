@@ -21,6 +21,7 @@ use writ_proto::time::Interval;
 
 use crate::clock::{Clock, ClockFault};
 use crate::mempool::{self, Mempool, PoolLimits};
+use crate::network::Summary;
 use crate::storage::{LogStore, StoreError, StoredPlace};
 
 /// Records of a batch that are verified and admitted together: small enough for the first of them to be in
@@ -512,6 +513,14 @@ impl Ledger {
         let mut ids: Vec<_> = self.pool().aged(age, now).copied().collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// What has waited for `age`, in short.
+    pub(crate) fn summary(&self, age: Duration) -> Summary {
+        let now = self.0.clock.now();
+        let mut summary = Summary::default();
+        self.pool().aged(age, now).for_each(|id| summary.add(id));
+        summary
     }
 
     /// Those of these records that are not known here at all.

@@ -43,6 +43,7 @@ use tokio::task::JoinHandle;
 use writ_proto::key::SecretKey;
 
 pub use address::{Endpoint, EndpointError};
+pub(crate) use wire::Summary;
 
 use crate::checkpoints::Checkpoints;
 use crate::config;

@@ -108,6 +108,11 @@ impl Node {
             },
             stopping.clone(),
         );
+        if let Some(network) = &config.network {
+            // The engine would share a port with another process without a word.
+            std::net::TcpListener::bind(network.consensus().socket)
+                .with_context(|| format!("cannot listen at `{}`", network.consensus()))?;
+        }
         let engine = consensus.start().await?;
         let network = match config.network.clone().zip(identity) {
             None => None,

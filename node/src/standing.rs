@@ -7,7 +7,8 @@
 //!   of the validators say that the log is. Before that it answers `503`: what it holds may be older than what it, or
 //!   the node whose place it takes, answered from. If nobody is heard for [`HEARING`] it answers from what it has: a
 //!   node cut off from all others still serves reads.
-//! - It is *caught up*, which is what readiness means, while it is not behind that log for longer than [`LAG`].
+//! - It is *caught up*, which is what readiness means, once a peer of this chain was heard, and while it is not behind that
+//!   log for longer than [`LAG`].
 //!
 //! More than a third, so that one of them is honest: a validator that lies about the size of the log cannot make others
 //! look late. The rule is a pure function of what was observed; time comes in as an argument.
@@ -46,23 +47,26 @@ pub(crate) struct Standing {
     guarded: u64,
     /// Whether the node was ever where the others are.
     arrived: bool,
+    /// Whether anybody was ever heard.
+    heard: bool,
     /// Since when it is behind.
     behind: Option<Instant>,
 }
 
 impl Standing {
     pub(crate) fn new(guarded: u64, now: Instant) -> Self {
-        Self { started: now, guarded, arrived: false, behind: None }
+        Self { started: now, guarded, arrived: false, heard: false, behind: None }
     }
 
     pub(crate) fn judge(&mut self, seen: Observed, now: Instant) -> Verdict {
         let level = seen.height >= self.guarded;
         let is_behind = seen.cosigned.is_some_and(|cosigned| cosigned > seen.size);
         self.behind = if is_behind { self.behind.or(Some(now)) } else { None };
+        self.heard |= seen.heard;
         let waited = now.saturating_duration_since(self.started) >= HEARING;
         self.arrived |= level && !is_behind && (seen.heard || waited);
         let late = self.behind.is_some_and(|since| now.saturating_duration_since(since) > LAG);
-        Verdict { may_answer: self.arrived, caught_up: self.arrived && level && !late }
+        Verdict { may_answer: self.arrived, caught_up: self.arrived && self.heard && level && !late }
     }
 }
 
@@ -78,7 +82,9 @@ mod tests {
         let later = start + HEARING;
         let (mut level, mut behind) = (Standing::new(5, start), Standing::new(6, start));
         assert!(!level.judge(QUIET, start).may_answer);
-        assert!(level.judge(QUIET, later).may_answer && level.judge(QUIET, later).caught_up);
+        let alone = level.judge(QUIET, later);
+        assert!(alone.may_answer && !alone.caught_up, "it answers, and is not ready");
+        assert!(level.judge(Observed { heard: true, ..QUIET }, later).caught_up && level.judge(QUIET, later).caught_up);
         assert!(!behind.judge(QUIET, later).may_answer);
         assert!(behind.judge(Observed { height: 6, ..QUIET }, later).may_answer, "until it has fetched them");
     }

@@ -31,8 +31,8 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const PING_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a connection that carries nothing is kept.
 const IDLE: Duration = Duration::from_secs(60);
-/// Connections that are being made.
-const PENDING_MAX: u32 = 32;
+/// Connections that are being made: who opens some and says nothing must not keep others out while they time out.
+const PENDING_MAX: u32 = 1024;
 /// Messages in one packet of gossip.
 const MESSAGES_PER_PACKET: usize = 64;
 
@@ -60,13 +60,14 @@ impl Topics {
     }
 }
 
-/// A swarm of the chain `chain`; `allowed`: who may connect, `None`: anybody.
+/// A swarm of the chain `chain`, for those who are `named`, whatever the bound says, and if it is `open` for others too.
 pub(super) fn swarm(
     keys: Keypair,
     chain: &Digest,
     topics: &Topics,
     peers_max: u32,
-    allowed: Option<Vec<PeerId>>,
+    named: &[PeerId],
+    open: bool,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let fault = |error: &dyn std::fmt::Display| NetworkError::Start { reason: error.to_string() };
     let gossip = gossip(topics).map_err(|error| fault(&error))?;
@@ -82,15 +83,17 @@ pub(super) fn swarm(
         .with_max_pending_outgoing(Some(PENDING_MAX))
         .with_max_established(Some(peers_max))
         .with_max_established_per_peer(Some(2));
-    let allowed = allowed.map(|allowed| {
+    let mut limits = connection_limits::Behaviour::new(limits);
+    named.iter().for_each(|peer| limits.bypass_peer_id(peer));
+    let allowed = (!open).then(|| {
         let mut list = allow_block_list::Behaviour::<allow_block_list::AllowedPeers>::default();
-        for peer in allowed {
-            list.allow_peer(peer);
+        for peer in named {
+            list.allow_peer(*peer);
         }
         list
     });
     let behaviour = Behaviour {
-        limits: connection_limits::Behaviour::new(limits),
+        limits,
         allowed: allowed.into(),
         shut_out: allow_block_list::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_PATIENCE)),

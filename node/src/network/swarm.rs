@@ -48,6 +48,8 @@ const TO_JUDGE_MAX: usize = 64;
 const TO_SEND_MAX: usize = 16;
 /// The least time between two batches of this node's own: what is submitted meanwhile goes together.
 const SEND_EVERY: Duration = Duration::from_millis(2);
+/// Lists of ids that one peer is asked for in a row: a whole pool, and no endless one.
+const PAGES_MAX: usize = 16;
 /// Questions a second that one peer may ask.
 const ASKS_PER_S: u64 = 20;
 /// Nodes that are called because another node named them.
@@ -89,8 +91,8 @@ struct Peer {
     ip: Option<IpAddr>,
     gossip: Bucket,
     asks: Bucket,
-    /// Whether it is being asked for what it has and this node lacks.
-    pulling: bool,
+    /// How many lists of ids it is being asked for, one after another; 0: none now.
+    pages: usize,
 }
 
 struct Loop {
@@ -112,6 +114,9 @@ struct Loop {
     blame: Blame,
     to_judge: mpsc::Sender<Told>,
     greeted: Instant,
+    /// What has waited here a while, and all that waits, as of the last greeting.
+    aged: Summary,
+    all: Summary,
 }
 
 /// Listens; gives where, and the loop to run.
@@ -124,8 +129,8 @@ pub(super) async fn start(
     let chain = *ledger.read().chain();
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
-    let allowed = (!config.open).then(|| named.chain(config.allow.iter().copied()).collect());
-    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, config.peers_max, allowed)?;
+    let named: Vec<_> = named.chain(config.allow.iter().copied()).collect();
+    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, config.peers_max, &named, config.open)?;
     let listening = listen(&mut swarm, config.listen).await?;
     let endpoint = Endpoint { peer: Some(*swarm.local_peer_id()), ..listening };
     tracing::info!(%endpoint, open = config.open, "other nodes can reach this one");
@@ -150,6 +155,8 @@ pub(super) async fn start(
         blame: Blame::default(),
         to_judge,
         greeted: now,
+        aged: Summary::default(),
+        all: Summary::default(),
         ledger: ledger.clone(),
         checkpoints: checkpoints.clone(),
         swarm,
@@ -169,6 +176,8 @@ pub(super) async fn start(
 /// Listens, and learns where: port 0 takes any.
 async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, NetworkError> {
     let fault = |reason: String| NetworkError::NotListening { address: Box::new(at), reason };
+    // The swarm would share a port with another process without a word.
+    std::net::TcpListener::bind(at.socket).map_err(|error| fault(error.to_string()))?;
     swarm.listen_on(at.to_multiaddr()).map_err(|error| fault(error.to_string()))?;
     let listening = async {
         loop {
@@ -340,7 +349,7 @@ impl Loop {
             ip,
             gossip: Bucket::new(rate, now),
             asks: Bucket::new(ASKS_PER_S, now),
-            pulling: false,
+            pages: 0,
         });
         if called.is_some() {
             // Where it was called is where it can be called again.
@@ -373,7 +382,10 @@ impl Loop {
         let now = Instant::now();
         match error {
             // Its own address was given to it as a peer's.
-            DialError::LocalPeerId { .. } => self.contacts.retain(|contact| contact.endpoint != called),
+            DialError::LocalPeerId { .. } => {
+                tracing::warn!(%called, "this node itself answers where a peer was to be");
+                self.contacts.retain(|contact| contact.endpoint != called);
+            }
             DialError::WrongPeerId { obtained, .. } => {
                 tracing::warn!(%called, found = %obtained, "another peer answers there");
             }
@@ -392,6 +404,8 @@ impl Loop {
         self.call(now);
         if now.duration_since(self.greeted) >= GREET_EVERY {
             self.greeted = now;
+            // Once for all peers: the pool may be long.
+            (self.aged, self.all) = (self.ledger.summary(AGED), self.ledger.summary(Duration::ZERO));
             let peers: Vec<_> = self.peers.keys().copied().collect();
             peers.into_iter().for_each(|peer| self.greet(peer));
         }
@@ -500,14 +514,12 @@ impl Loop {
     // Pull.
 
     fn hello(&self) -> Hello {
-        let mut waiting = Summary::default();
-        self.ledger.aged(AGED).iter().for_each(|id| waiting.add(id));
         let known = self.contacts.iter().filter(|contact| contact.found.is_some());
         let name = |contact: &Contact| Endpoint { peer: contact.found, ..contact.endpoint }.to_string();
         Hello {
             consensus_port: self.engine_port.borrow().unwrap_or(0),
             tip: self.ledger.read().tip().height,
-            waiting,
+            waiting: self.aged,
             cosigned: digest_of(&self.checkpoints.latest()),
             introduced: known.map(name).take(INTRODUCED_MAX).collect(),
         }
@@ -584,7 +596,7 @@ impl Loop {
 
     fn finish_pull(&mut self, peer: &PeerId) {
         if let Some(known) = self.peers.get_mut(peer) {
-            known.pulling = false;
+            known.pages = 0;
         }
     }
 
@@ -601,13 +613,9 @@ impl Loop {
         if let (true, Some(ip), 1..) = (is_contact, known.ip, consensus_port) {
             self.engine_peers.add(Endpoint { socket: (ip, consensus_port).into(), peer: Some(peer) });
         }
-        if waiting.count > 0 && !known.pulling {
-            let mut own = Summary::default();
-            self.ledger.aged(Duration::ZERO).iter().for_each(|id| own.add(id));
-            if own != waiting {
-                known.pulling = true;
-                self.ask(peer, Ask::Ids { after: None });
-            }
+        if waiting.count > 0 && waiting != self.all && known.pages == 0 {
+            known.pages = 1;
+            self.ask(peer, Ask::Ids { after: None });
         }
         if is_contact && self.open {
             self.meet(introduced);
@@ -652,8 +660,12 @@ impl Loop {
         for some in lacking.chunks(ASKED_RECORDS_MAX) {
             self.ask(peer, Ask::Records(some.to_vec()));
         }
+        let Some(known) = self.peers.get_mut(&peer) else { return };
         match ids.last() {
-            Some(last) if ids.len() == IDS_MAX => self.ask(peer, Ask::Ids { after: Some(*last) }),
+            Some(last) if ids.len() == IDS_MAX && known.pages < PAGES_MAX => {
+                known.pages += 1;
+                self.ask(peer, Ask::Ids { after: Some(*last) });
+            }
             _ => self.finish_pull(&peer),
         }
     }

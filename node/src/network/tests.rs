@@ -102,7 +102,7 @@ struct Hostile {
 impl Hostile {
     async fn connect(n: u8, chain: &Digest, node: Endpoint) -> Self {
         let topics = Topics::of(chain);
-        let mut swarm = behaviour::swarm(keypair(&secret(n)).unwrap(), chain, &topics, 8, None).unwrap();
+        let mut swarm = behaviour::swarm(keypair(&secret(n)).unwrap(), chain, &topics, 8, &[], true).unwrap();
         swarm.dial(node.to_multiaddr()).unwrap();
         let mut hostile = Self { swarm, topics, node: node.peer.unwrap(), ids: Vec::new(), records: Vec::new() };
         // The node must know that it listens to the topic, or nothing that is published goes anywhere.
@@ -211,7 +211,7 @@ async fn a_closed_network_lets_in_whom_it_names() {
     let closed = Node::start(1, &sample, vec![known.network.endpoint()], false).await;
     until("its peer is connected", || closed.network.peers() == 1).await;
     let topics = Topics::of(&sample.chain());
-    let mut stranger = behaviour::swarm(keypair(&secret(7)).unwrap(), &sample.chain(), &topics, 8, None).unwrap();
+    let mut stranger = behaviour::swarm(keypair(&secret(7)).unwrap(), &sample.chain(), &topics, 8, &[], true).unwrap();
     stranger.dial(closed.network.endpoint().to_multiaddr()).unwrap();
     let refused = async {
         loop {
@@ -266,7 +266,7 @@ async fn who_sends_what_is_bad_for_everybody_is_shut_out_and_nobody_else_is() {
         }
         assert!(hostile.is_shut_out().await, "{case}");
         let mut again =
-            behaviour::swarm(keypair(&secret(n)).unwrap(), &sample.chain(), &Topics::of(&sample.chain()), 8, None)
+            behaviour::swarm(keypair(&secret(n)).unwrap(), &sample.chain(), &Topics::of(&sample.chain()), 8, &[], true)
                 .unwrap();
         again.dial(node.network.endpoint().to_multiaddr()).unwrap();
         let refused = async {
