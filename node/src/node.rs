@@ -137,7 +137,7 @@ impl Node {
             ledger.set_may_answer(false);
             let heard = network.heard();
             let standing = Standing::new(guarded, Instant::now());
-            tokio::spawn(judge_standing(ledger.clone(), checkpoints.clone(), heard, standing, stopping.clone()));
+            tokio::spawn(judge_standing(ledger.clone(), checkpoints.clone(), me, heard, standing, stopping.clone()));
         }
         tokio::spawn(watch_disk(ledger.clone(), home, config.disk.free_bytes_min, stopping.clone()));
         tokio::spawn(wake_to_settle(ledger.clone(), stopping.clone()));
@@ -383,6 +383,7 @@ async fn watch_disk(ledger: Ledger, home: Home, free_bytes_min: u64, stopping: w
 async fn judge_standing(
     ledger: Ledger,
     checkpoints: Checkpoints,
+    me: KeyId,
     heard: Arc<AtomicBool>,
     mut standing: Standing,
     stopping: watch::Receiver<bool>,
@@ -394,13 +395,16 @@ async fn judge_standing(
             () = &mut stop => return,
             _ = looks.tick() => {}
         }
-        let (height, size, validators) = {
+        let (height, size, validators, is_only) = {
             let state = ledger.read();
-            (state.tip().height, state.log().size(), state.validators().len())
+            let all = state.validators();
+            (state.tip().height, state.log().size(), all.len(), matches!(all, [only] if only.vote.key.id() == me))
         };
+        // Whoever decides alone has nobody to hear from.
+        let heard = is_only || heard.load(Ordering::Relaxed);
         // So many that one of them is honest.
         let cosigned = checkpoints.highest_cosigned_by((validators.saturating_sub(1)) / 3 + 1).map(|(size, _)| size);
-        let observed = Observed { height, size, cosigned, heard: heard.load(Ordering::Relaxed) };
+        let observed = Observed { height, size, cosigned, heard };
         let verdict = standing.judge(observed, Instant::now());
         if (verdict.may_answer, verdict.caught_up) != (ledger.may_answer(), ledger.is_caught_up()) {
             tracing::info!(verdict.may_answer, verdict.caught_up, height = observed.height, "standing");
