@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::hash::{Digest, Domain};
 use crate::key::PublicKey;
-use crate::limits::{GENESIS_BYTES_MAX, GENESIS_MEMBERS_MAX, PARAMETER_CLOCK_MS_MAX, PARAMETER_SUBMIT_AHEAD_MS_MAX};
+use crate::limits::{
+    GENESIS_BYTES_MAX, GENESIS_MEMBERS_MAX, PARAMETER_CLOCK_MS_MAX, PARAMETER_PROPOSAL_MS_MIN,
+    PARAMETER_SUBMIT_AHEAD_MS_MAX,
+};
 use crate::record::{AuthorityName, EnrolledKey, ValidatorKeys, check_keys};
 use crate::refusal::{Code, Refusal};
 use crate::scope::Scope;
@@ -74,6 +77,14 @@ impl Parameters {
                 let detail = format!("`{name}` is {found} milliseconds, expected {least} to {most}");
                 return Err(Refusal::of(Code::BadRequest, "parameters", detail));
             }
+        }
+        // Neither overflows: both were found to be a day at most.
+        let together = self.clock_bound_ms + self.proposal_age_ms_max;
+        if together < PARAMETER_PROPOSAL_MS_MIN {
+            let detail = format!(
+                "`clock_bound_ms` and `proposal_age_ms_max` are {together} milliseconds together, expected at least {PARAMETER_PROPOSAL_MS_MIN}: no proposal would arrive in time"
+            );
+            return Err(Refusal::of(Code::BadRequest, "parameters", detail));
         }
         Ok(())
     }

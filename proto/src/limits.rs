@@ -35,6 +35,9 @@ pub const PARAMETER_SUBMIT_AHEAD_MS_MAX: u64 = 10 * 365 * 86_400_000;
 /// The longest that the parameters `clock_bound_ms` and `proposal_age_ms_max` may be, a day: one lying proposer can move
 /// the chain's time by no more at a block.
 pub const PARAMETER_CLOCK_MS_MAX: u64 = 86_400_000;
+/// The least that `clock_bound_ms` and `proposal_age_ms_max` may be together: a proposal that takes longer to arrive is
+/// refused, so smaller ones could stop a chain, and then no record could make them larger again.
+pub const PARAMETER_PROPOSAL_MS_MIN: u64 = 1_000;
 /// From a record that activates a protocol version to its first height, in heights, at least: every node has heard of it
 /// by then.
 pub const ACTIVATION_LEAD_MIN: u64 = 8;

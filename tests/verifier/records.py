@@ -21,6 +21,7 @@ ACCESS, REVOKE, VALIDATOR, PARAMETER = 1, 2, 4, 5
 KINDS = (ACCESS, REVOKE, VALIDATOR, PARAMETER)
 SUBMIT_AHEAD_MS_MAX = 10 * 365 * 86_400_000
 CLOCK_MS_MAX = 86_400_000
+PROPOSAL_MS_MIN = 1_000
 # No text of a name, pattern or action is longer.
 TEXT_MAX = 32 + 1 + 256
 
@@ -70,6 +71,7 @@ class Parameters:
             1 <= self.submit_ahead_ms_max <= SUBMIT_AHEAD_MS_MAX
             and 1 <= self.clock_bound_ms <= CLOCK_MS_MAX
             and self.proposal_age_ms_max <= CLOCK_MS_MAX
+            and self.clock_bound_ms + self.proposal_age_ms_max >= PROPOSAL_MS_MIN
         )
 
 

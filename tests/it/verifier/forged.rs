@@ -382,7 +382,7 @@ fn ruling(pen: &mut Pen, submit_by: LedgerTime, random: &mut Random) -> Signed {
             Body::Parameter(ParameterChange::Set(Parameters {
                 submit_ahead_ms_max: some(random, &[HOUR_MS, HOUR_MS, HOUR_MS / 2, 2 * HOUR_MS, 0, u64::MAX]),
                 clock_bound_ms: some(random, &[500, 500, 1, 86_400_000, 0, 86_400_001]),
-                proposal_age_ms_max: some(random, &[2000, 0, 86_400_000, 86_400_001]),
+                proposal_age_ms_max: some(random, &[2000, 0, 499, 86_400_000, 86_400_001]),
             }))
         }
         _ => Body::Parameter(ParameterChange::Activate {
@@ -835,7 +835,7 @@ fn a_root_that_leads_to_too_many_roles_loses_its_own_grants_in_both() {
 #[test]
 fn a_genesis_that_starts_no_chain_is_refused_by_both() {
     type Change = fn(&mut Genesis);
-    let changes: [(&str, bool, Change); 24] = [
+    let changes: [(&str, bool, Change); 26] = [
         ("nothing", true, |_| ()),
         ("two authorities with a key in common", true, |g| g.authorities[1].keys[2] = g.authorities[0].keys[0]),
         ("a rule that allows nothing", true, |g| g.authorities[0].scope.rules[0].grants = false),
@@ -846,6 +846,8 @@ fn a_genesis_that_starts_no_chain_is_refused_by_both() {
         ("a name that is too long", false, |g| g.chain = "a".repeat(256)),
         ("no time to submit", false, |g| g.parameters.submit_ahead_ms_max = 0),
         ("no clock bound", false, |g| g.parameters.clock_bound_ms = 0),
+        ("too little for a proposal to arrive", false, |g| g.parameters.proposal_age_ms_max = 499),
+        ("just enough for it", true, |g| g.parameters.proposal_age_ms_max = 500),
         ("ten years to submit", true, |g| g.parameters.submit_ahead_ms_max = 315_360_000_000),
         ("more than that", false, |g| g.parameters.submit_ahead_ms_max = 315_360_000_001),
         ("clocks that may be a day apart", false, |g| g.parameters.clock_bound_ms = 86_400_001),

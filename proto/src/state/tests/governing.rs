@@ -279,7 +279,14 @@ fn parameters_count_from_the_next_block_on() {
     for (case, parameters, expected) in [
         ("no time to submit", Parameters { submit_ahead_ms_max: 0, ..good.clone() }, Err(Code::BadRequest)),
         ("no clock bound", Parameters { clock_bound_ms: 0, ..good.clone() }, Err(Code::BadRequest)),
-        ("no age", Parameters { proposal_age_ms_max: 0, ..good.clone() }, Ok(())),
+        ("no age", Parameters { proposal_age_ms_max: 0, clock_bound_ms: 1000, ..good.clone() }, Ok(())),
+        ("no age and little bound", Parameters { proposal_age_ms_max: 0, ..good.clone() }, Err(Code::BadRequest)),
+        (
+            "just too little together",
+            Parameters { clock_bound_ms: 1, proposal_age_ms_max: 998, ..good.clone() },
+            Err(Code::BadRequest),
+        ),
+        ("just enough together", Parameters { clock_bound_ms: 1, proposal_age_ms_max: 999, ..good.clone() }, Ok(())),
         ("a day", Parameters { clock_bound_ms: 86_400_000, proposal_age_ms_max: 86_400_000, ..good.clone() }, Ok(())),
         ("more than a day", Parameters { clock_bound_ms: 86_400_001, ..good.clone() }, Err(Code::BadRequest)),
         ("an age of more", Parameters { proposal_age_ms_max: 86_400_001, ..good.clone() }, Err(Code::BadRequest)),
