@@ -9,7 +9,7 @@
 //! A cosignature is compared with *our own* log at its size. What agrees is collected until a quorum of the
 //! validators that the log names at that size is together; then their note is the final checkpoint, which
 //! only ever grows. What contradicts is evidence that its signer lies (or that this node does not have the
-//! log that the others have): it is kept, counted and told, and never becomes part of a note.
+//! log that the others have), and so is a smaller size at a later time: it is kept, counted and told, and never becomes part of a note.
 //!
 //! What is not executed here yet waits, verified, one for each validator: it also says how far the others
 //! are ([`Checkpoints::highest_cosigned_by`]).
@@ -31,7 +31,7 @@ use writ_proto::hash::Digest;
 use writ_proto::key::{KeyId, PublicKey};
 use writ_proto::merkle::{self, ProveError};
 
-use crate::guard::{CheckpointGuard, CheckpointRefused, replace_file};
+use crate::guard::{CheckpointGuard, CheckpointRefused, Learned, replace_file};
 use crate::ledger::Ledger;
 use crate::storage::{self, StoreError};
 
@@ -60,6 +60,8 @@ struct Shared {
     evidence: AtomicU64,
     /// Nothing is cosigned at this height or below it.
     above: AtomicU64,
+    /// Nothing is cosigned at all for the present.
+    held: AtomicBool,
     /// The final checkpoint is newer than its file.
     unsaved: AtomicBool,
 }
@@ -175,6 +177,7 @@ impl Checkpoints {
             advanced: watch::Sender::new(0),
             evidence: AtomicU64::new(0),
             above: AtomicU64::new(0),
+            held: AtomicBool::new(false),
             unsaved: AtomicBool::new(false),
         }));
         checkpoints.recall();
@@ -189,6 +192,33 @@ impl Checkpoints {
     pub fn signing_above(self, height: u64) -> Self {
         self.0.above.store(height, Ordering::Relaxed);
         self
+    }
+
+    /// Cosigns nothing until [`release`](Self::release): what the key signed is being asked of others.
+    pub(crate) fn hold(&self) {
+        self.0.held.store(true, Ordering::Relaxed);
+    }
+
+    /// What others know of the key's signatures is known here too.
+    pub(crate) fn release(&self) {
+        self.0.held.store(false, Ordering::Relaxed);
+        self.look_again();
+    }
+
+    /// What kept this node from cosigning may be over.
+    pub(crate) fn look_again(&self) {
+        self.0.work.notify_one();
+    }
+
+    /// The id of the checkpoint key, if this node has one.
+    pub(crate) fn key(&self) -> Option<KeyId> {
+        self.0.guard.as_ref().map(|guard| guard.public_key().id())
+    }
+
+    /// The largest cosignature of a validator that was seen and is no contradiction.
+    pub(crate) fn latest_of(&self, key: &KeyId) -> Option<Cosignature> {
+        let inner = self.lock();
+        [inner.latest.get(key), inner.parked.get(key)].into_iter().flatten().max_by_key(|one| one.size).copied()
     }
 
     /// A block was applied to the ledger's state. Costs a few hashes; the rest happens elsewhere.
@@ -219,20 +249,49 @@ impl Checkpoints {
         let Ok(one) = Cosignature::decode(bytes) else {
             return Verdict::Reject("not the encoding of a cosignature");
         };
-        let key = {
+        if one.size == 0 {
+            return Verdict::Reject("its signatures do not fit");
+        }
+        if let Some(guard) = self.0.guard.as_ref().filter(|guard| guard.public_key().id() == one.key) {
+            return self.take_own(guard, one);
+        }
+        let (key, steps_back) = {
             let inner = self.lock();
             let Some(key) = inner.key_of(&one.key) else {
                 return Verdict::Ignore("of a key that is no validator's here");
             };
-            if let Some(why) = inner.is_dull(&one) {
-                return Verdict::Ignore(why);
+            let steps_back = inner.steps_back(&one);
+            match inner.is_dull(&one) {
+                Some(why) if !steps_back => return Verdict::Ignore(why),
+                _ => (key, steps_back),
             }
-            key
         };
-        if one.size == 0 || one.verify(&self.0.origin, &key).is_err() {
+        if one.verify(&self.0.origin, &key).is_err() {
             return Verdict::Reject("its signatures do not fit");
         }
+        if steps_back {
+            self.keep_evidence(&mut self.lock(), &one);
+            return Verdict::Ignore("smaller than what its signer cosigned before");
+        }
         self.settle(one)
+    }
+
+    /// A cosignature of this node's own key came back. Its guard learns from it, should it have been rolled back.
+    fn take_own(&self, guard: &CheckpointGuard, one: Cosignature) -> Verdict {
+        if one.verify(&self.0.origin, &guard.public_key()).is_err() {
+            return Verdict::Reject("its signatures do not fit");
+        }
+        match guard.learn(&one) {
+            Ok(Learned::New) => {
+                tracing::warn!(size = one.size, "this node's key had cosigned more than its guard knew")
+            }
+            Ok(Learned::Conflict) => self.fall_silent(one.size),
+            Ok(Learned::Known | Learned::Foreign) => {}
+            // The next thing that is to be signed says so, and ends the node.
+            Err(error) => tracing::error!(%error, "the checkpoint guard cannot keep what the key signed"),
+        }
+        let why = self.lock().is_dull(&one);
+        why.map_or_else(|| self.settle(one), Verdict::Ignore)
     }
 
     /// Own cosignatures, encoded: always the newest.
@@ -347,7 +406,10 @@ impl Checkpoints {
             let newest = inner.newest().clone();
             let is_mine = newest.cosigners.get(&guard.public_key().id()).is_some();
             let too_early = newest.height <= self.0.above.load(Ordering::Relaxed);
-            if newest.size == 0 || too_early || inner.silent || !is_mine || inner.signed == Some(newest.size) {
+            // Who may not answer yet has perhaps a log that is shorter than what it signed.
+            let is_held = self.0.held.load(Ordering::Relaxed) || !self.0.ledger.may_answer();
+            if newest.size == 0 || too_early || is_held || inner.silent || !is_mine || inner.signed == Some(newest.size)
+            {
                 return Ok(());
             }
             newest
@@ -361,6 +423,7 @@ impl Checkpoints {
         let now = self.0.ledger.clock().now().as_millis() / 1000;
         match guard.sign(&checkpoint, height, now) {
             Ok(own) => {
+                tracing::debug!(key = %own.key, "cosigned size {size}: {root}");
                 self.lock().signed = Some(size);
                 self.settle(own);
                 self.0.outgoing.send_replace(Some(own.encode().into()));
@@ -445,7 +508,7 @@ impl Checkpoints {
         self.0.evidence.fetch_add(1, Ordering::Relaxed);
         if !inner.evidence.contains_key(&one.key) {
             let Cosignature { key, size, root, .. } = one;
-            tracing::error!(%key, size, %root, "a validator cosigned another log than this node has");
+            tracing::error!(%key, size, %root, "a validator cosigned another log than this node has, or a smaller one than before");
             inner.evidence.insert(*key, *one);
         }
         Verdict::Ignore("contradicts this node's log")
@@ -583,6 +646,13 @@ impl Inner {
 
     fn key_of(&self, id: &KeyId) -> Option<PublicKey> {
         self.sets().find_map(|set| set.get(id)).map(|cosigner| *cosigner.key())
+    }
+
+    /// Whether its signer cosigned a larger log before it cosigned this one: its home was rolled back.
+    fn steps_back(&self, one: &Cosignature) -> bool {
+        let known = [self.latest.get(&one.key), self.parked.get(&one.key)];
+        let is_new = !self.evidence.contains_key(&one.key);
+        is_new && known.into_iter().flatten().any(|known| known.size > one.size && known.time < one.time)
     }
 
     /// Why a cosignature need not even be verified.

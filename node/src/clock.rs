@@ -15,6 +15,10 @@
 //! the chain's clock bound. After a jump, and with a clock further behind the mark than the bound, there is no answer but
 //! [`ClockFault`] (`503 clock`), and the mark moves with the chain's blocks alone.
 //!
+//! In a network the clocks of other validators are [compared](others) with the local one, which is *disputed* while more
+//! than a third say that it is off by more than the bound: no answer then either. After a jump the same many of
+//! them make it good again by agreeing, so that a clock that was put right needs no restart.
+//!
 //! **On disk** the mark is written ahead: before an interval with a `hi` later than what is stored is given
 //! out, a mark up to [`Clock::ahead_ms`] ahead of the clock is made durable, so that the next half a second of
 //! answers writes nothing.
@@ -37,12 +41,13 @@
 //! answers.
 
 mod mark;
+mod others;
 mod source;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use writ_proto::hash::Digest;
@@ -50,6 +55,7 @@ use writ_proto::time::{Interval, LedgerTime};
 
 use crate::guard::{GuardFileError, SlotFile};
 use mark::ClockMark;
+pub use others::Offset;
 pub use source::{Reading, Source};
 
 /// The least that the mark is stored ahead, in milliseconds: it bounds how often it is written.
@@ -73,10 +79,20 @@ pub enum ClockFault {
     },
     /// The local clock jumped.
     #[error(
-        "the local clock jumped by {by_ms} ms since the node started, at most {bound_ms} ms are allowed; restart the node once the clock is right"
+        "the local clock jumped by {by_ms} ms since the node started, at most {bound_ms} ms are allowed; once it is right and other validators agree with it this passes, alone it takes a restart"
     )]
     Stepped {
         /// By how much; negative: back.
+        by_ms: i64,
+        /// The chain's clock bound.
+        bound_ms: u64,
+    },
+    /// Other validators have other clocks.
+    #[error(
+        "the local clock is off by {by_ms} ms (negative: behind) from the clocks of more than a third of the validators, at most {bound_ms} ms are allowed"
+    )]
+    Disputed {
+        /// By how much, at least; negative: behind.
         by_ms: i64,
         /// The chain's clock bound.
         bound_ms: u64,
@@ -110,8 +126,12 @@ pub struct Clock {
     source: Source,
     /// The chain's clock bound, as its parameters say now.
     bound_ms: AtomicU64,
-    /// Wall clock less boot-time clock, at start.
-    offset_ms: i64,
+    /// Wall clock less boot-time clock, at start or when others agreed after a jump.
+    anchor_ms: AtomicI64,
+    /// By how much others say that the local clock is ahead; 0: they do not.
+    disputed_ms: AtomicI64,
+    /// Whether enough others were ever heard.
+    compared: AtomicBool,
     /// The latest `hi` ever given out, and block time seen.
     mark: AtomicU64,
     /// What the mark is after a crash now. INVARIANT: no `hi` later than this was given out.
@@ -179,7 +199,9 @@ impl Clock {
         Self {
             source,
             bound_ms: AtomicU64::new(bound_ms),
-            offset_ms: signed(wall_ms).saturating_sub(signed(boot_ms)),
+            anchor_ms: AtomicI64::new(signed(wall_ms).saturating_sub(signed(boot_ms))),
+            disputed_ms: AtomicI64::new(0),
+            compared: AtomicBool::new(false),
             mark: AtomicU64::new(mark),
             stored: AtomicU64::new(stored),
             file: file.map(Mutex::new),
@@ -209,6 +231,10 @@ impl Clock {
         if by_ms.unsigned_abs() > bound_ms {
             return Err(ClockFault::Stepped { by_ms, bound_ms });
         }
+        match self.disputed_ms.load(Ordering::Relaxed) {
+            0 => {}
+            by_ms => return Err(ClockFault::Disputed { by_ms, bound_ms }),
+        }
         let by_ms = mark.saturating_sub(reading.wall_ms);
         if by_ms > bound_ms {
             return Err(ClockFault::Behind { by_ms, bound_ms });
@@ -220,9 +246,53 @@ impl Clock {
     /// carry a block's time away. For proposing, judging and admitting, where there is always an answer.
     pub fn now(&self) -> LedgerTime {
         let reading = self.source.read();
-        let steady = signed(reading.boot_ms).saturating_add(self.offset_ms);
+        let steady = signed(reading.boot_ms).saturating_add(self.anchor_ms.load(Ordering::Relaxed));
         let latest = u64::try_from(steady).unwrap_or(0).saturating_add(self.bound_ms());
         to_time(reading.wall_ms.min(latest))
+    }
+
+    /// Both clocks as they are now, for comparing them with those of others.
+    pub fn read(&self) -> Reading {
+        self.source.read()
+    }
+
+    /// Compares the local clock with those of other validators, of whom at least `enough` have to say something.
+    ///
+    /// Until they say something else it stays as they said: a node that loses them does not trust a clock that they
+    /// disputed.
+    pub fn compare(&self, others: &[Offset], enough: usize) {
+        let reading = self.source.read();
+        let own = signed(reading.wall_ms).saturating_sub(signed(reading.boot_ms));
+        let bound_ms = self.bound_ms();
+        match others::judge(own, others, bound_ms, enough) {
+            others::Verdict::Unheard => return,
+            others::Verdict::Agrees => {
+                if self.disputed_ms.swap(0, Ordering::Relaxed) != 0 {
+                    tracing::info!("other validators agree with the local clock again");
+                }
+                let by_ms = self.step(reading);
+                // Not with nobody to agree: then it takes a restart.
+                if by_ms.unsigned_abs() > bound_ms && enough > 0 {
+                    tracing::warn!(by_ms, "the local clock jumped, and other validators agree with it now");
+                    self.anchor_ms.store(own, Ordering::Relaxed);
+                }
+            }
+            others::Verdict::Disputed { by_ms } => {
+                if self.disputed_ms.swap(by_ms, Ordering::Relaxed) == 0 {
+                    tracing::error!(
+                        by_ms,
+                        bound_ms,
+                        "other validators have other clocks: this node does not answer by its own"
+                    );
+                }
+            }
+        }
+        self.compared.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether enough others were ever heard to tell whether the local clock is right.
+    pub fn is_compared(&self) -> bool {
+        self.compared.load(Ordering::Relaxed)
     }
 
     /// The time to propose for a block after one of time `last_block`: now, but later than that.
@@ -261,7 +331,9 @@ impl Clock {
 
     /// How far the local clock moved against the boot-time clock since start.
     fn step(&self, reading: Reading) -> i64 {
-        signed(reading.wall_ms).saturating_sub(signed(reading.boot_ms)).saturating_sub(self.offset_ms)
+        signed(reading.wall_ms)
+            .saturating_sub(signed(reading.boot_ms))
+            .saturating_sub(self.anchor_ms.load(Ordering::Relaxed))
     }
 
     /// Sees to it that no start after a crash has a mark before `hi`, with the clock at `wall`; and that less than

@@ -3,11 +3,14 @@
 //! ```text
 //!   Voting     the engine has the signer: it votes while the log names its key
 //!   Following  it has none: it takes decided blocks from its peers, and signs nothing
-//!   Waiting    it does not run: the disk has no room even for what others decide
+//!   Waiting    it does not run: the disk has no room even for what others decide, or others are being asked what
+//!              this node signed, which takes a moment
 //! ```
 //!
 //! A node votes only from where it signed last. It *follows* instead while
 //!
+//! - others have not yet told what they remember of its keys, or remember more than its guard does
+//!   ([`crate::recollection`]);
 //! - its database is behind its tip guard (it was damaged, or an older copy was put in its place): what it signed
 //!   since is known to the sign guard, and the blocks are fetched from peers;
 //! - its sign guard refused: the engine's own log has lost what was signed in the present height. Once the others have
@@ -37,6 +40,7 @@ use crate::guard::TipGuard;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::network::Endpoint;
+use crate::recollection::Recollection;
 use crate::shutdown::stopped;
 use crate::signer::Signer;
 use crate::watchdog::{Fault, Watchdog};
@@ -75,6 +79,9 @@ impl EnginePeers {
     }
 }
 
+/// How long a node that starts waits for what others remember, before it follows meanwhile.
+const RECALL_WITHIN: Duration = Duration::from_secs(2);
+
 /// How long a validator that starts in the middle of a height waits for the proposal of its first round, and how long
 /// once its guard has refused. The proposer is among those that start again; its proposal must find the others waiting,
 /// or they would want to vote for nothing where they voted for it before.
@@ -107,6 +114,8 @@ pub(crate) struct Setup {
     pub(crate) signer: Option<Arc<Signer>>,
     /// The id of the voting key, also where it may not sign.
     pub(crate) me: KeyId,
+    /// What others remember of this node's keys; `None`: there are no others.
+    pub(crate) recollection: Option<Recollection>,
     pub(crate) peers: EnginePeers,
     pub(crate) port: watch::Sender<Option<u16>>,
     pub(crate) mode: watch::Sender<Mode>,
@@ -148,6 +157,7 @@ enum Ended {
 
 pub(crate) struct Consensus {
     setup: Setup,
+    started: Instant,
     /// When the sign guard refused last.
     refused: Option<Instant>,
     stopping: watch::Receiver<bool>,
@@ -155,7 +165,7 @@ pub(crate) struct Consensus {
 
 impl Consensus {
     pub(crate) fn new(setup: Setup, stopping: watch::Receiver<bool>) -> Self {
-        Self { setup, refused: None, stopping }
+        Self { setup, started: Instant::now(), refused: None, stopping }
     }
 
     /// Starts the engine for the first time; a fault of the configuration shows here.
@@ -184,7 +194,9 @@ impl Consensus {
             }
             running = match self.fitting() {
                 Mode::Waiting => {
-                    tracing::error!("the disk has no room left: consensus waits until there is some");
+                    if self.setup.ledger.is_exhausted() {
+                        tracing::error!("the disk has no room left: consensus waits until there is some");
+                    }
                     self.setup.mode.send_replace(Mode::Waiting);
                     None
                 }
@@ -200,6 +212,11 @@ impl Consensus {
             return Mode::Waiting;
         }
         let Some(signer) = signer else { return Mode::Following };
+        // Who is no validator signs nothing: it need not wait.
+        if self.is_validator() && self.setup.recollection.as_ref().is_some_and(|all| !all.may_sign()) {
+            let is_asking = self.started.elapsed() < RECALL_WITHIN;
+            return if is_asking { Mode::Waiting } else { Mode::Following };
+        }
         let tip = ledger.read().tip().height;
         // Statements of the height under way may be asked for again; those of a height beyond it were signed on
         // blocks that this database does not have.
@@ -211,6 +228,11 @@ impl Consensus {
             Some(at) if tip < signed && at.elapsed() < self.spread(RETRY_AFTER) => Mode::Following,
             _ => Mode::Voting,
         }
+    }
+
+    /// Whether the log names this node's key, as far as it is known here.
+    fn is_validator(&self) -> bool {
+        self.setup.ledger.read().validators().iter().any(|one| one.vote.key.id() == self.setup.me)
     }
 
     /// `time` and up to as much again: another part for each validator, so that they do not try in step.
@@ -305,20 +327,28 @@ impl Consensus {
             .is_some_and(|(height, until)| self.setup.ledger.read().tip().height >= height || Instant::now() >= until)
     }
 
-    /// Waits for room on the disk.
+    /// Waits for room on the disk, or for others to tell what they remember.
     async fn wait(&mut self) -> Ended {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         let mut stop = std::pin::pin!(stopped(self.stopping.clone()));
         loop {
             tokio::select! {
                 () = &mut stop => return Ended::Asked,
-                _ = looks.tick() => {
-                    if self.fitting() != Mode::Waiting {
-                        return Ended::Changed;
-                    }
-                }
+                () = told(self.setup.recollection.as_ref()) => {}
+                _ = looks.tick() => {}
+            }
+            if self.fitting() != Mode::Waiting {
+                return Ended::Changed;
             }
         }
+    }
+}
+
+/// Waits until others have told something of this node's keys.
+async fn told(recollection: Option<&Recollection>) {
+    match recollection {
+        Some(recollection) => recollection.changed().await,
+        None => std::future::pending().await,
     }
 }
 

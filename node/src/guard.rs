@@ -12,8 +12,9 @@
 //! leaves the process, a write that was cut off by a crash leaves the value before it, and a damaged byte
 //! leaves the newest value. After a failed write or fsync such a file takes no more, and the process ends.
 //!
-//! What they do not notice: that a guard was itself swapped for an older copy in place. Hence *outside every
-//! backup*; the two that guard a key, where it matters most, at least refuse a copy that lies somewhere else.
+//! What they do not notice by themselves: that a guard was swapped for an older copy in place. Hence *outside every
+//! backup*. The two that guard a key, where it matters most, refuse a copy that lies somewhere else, and
+//! [learn](Learned) from other nodes what their key signed since.
 
 pub mod checkpoint;
 pub(crate) mod durable;
@@ -29,3 +30,16 @@ pub use sign::{SignGuard, SignGuardError, SignRefused};
 pub use slots::GuardFileError;
 pub(crate) use slots::{Kept, SlotFile};
 pub use tip::{MustNotAnswer, Standing, TipGuard, TipGuardError, TipMark};
+
+/// What a statement that others have kept says to the guard of the key that signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// Nothing: the guard signed it, or would sign nothing there.
+    Known,
+    /// That the key has signed more than the guard knew. It knows now.
+    New,
+    /// That the key has signed another statement than the guard knows, for one step or one size.
+    Conflict,
+    /// Nothing: the key did not sign it.
+    Foreign,
+}

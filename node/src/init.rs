@@ -115,7 +115,7 @@ fn places(plan: &Plan, listen: SocketAddr, nodes: &[NodeKeys]) -> anyhow::Result
     );
     let place = |(n, keys): (usize, &NodeKeys)| {
         let socket = SocketAddr::new(first.socket.ip(), port(first.socket.port(), 2 * n)?);
-        Ok(Endpoint { socket, peer: Some(peer_id(&keys.node)) })
+        Ok(Endpoint { socket, peer: Some(peer_id(&keys.node)?) })
     };
     nodes.iter().enumerate().map(place).collect()
 }

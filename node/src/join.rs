@@ -60,7 +60,7 @@ pub fn endpoint(home: &Home) -> anyhow::Result<Endpoint> {
         .network
         .with_context(|| format!("`{}` has no `[network]`: nobody reaches this node", home.config().display()))?;
     let identity = key_file::read(&home.node_key())?;
-    Ok(Endpoint { peer: Some(peer_id(&identity)), ..network.listen })
+    Ok(Endpoint { peer: Some(peer_id(&identity)?), ..network.listen })
 }
 
 /// The genesis from a file, or from the node at a URL.

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod network;
 pub mod node;
 pub mod operate;
+mod recollection;
 pub mod repair;
 pub mod restore;
 pub mod shutdown;

@@ -43,13 +43,14 @@ use tokio::task::JoinHandle;
 use writ_proto::key::SecretKey;
 
 pub use address::{Endpoint, EndpointError};
-pub(crate) use wire::Summary;
+pub(crate) use wire::{Claim, Summary};
 
 use crate::checkpoints::Checkpoints;
 use crate::config;
 use crate::consensus::EnginePeers;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::recollection::Recollection;
 
 /// How long a swarm may take until it listens.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
@@ -90,6 +91,10 @@ pub(crate) struct Setup {
     pub(crate) config: config::Network,
     pub(crate) ledger: Ledger,
     pub(crate) checkpoints: Checkpoints,
+    /// What others remember of this node's keys, and this node of theirs.
+    pub(crate) recollection: Recollection,
+    /// Shows which key this node votes with; none if it may not.
+    pub(crate) claim: Option<Claim>,
     /// Whom the engine should call.
     pub(crate) engine_peers: EnginePeers,
     /// The port at which the engine listens, once it does.
@@ -135,8 +140,11 @@ impl Drop for Network {
 }
 
 /// The peer id of a transport key.
-pub fn peer_id(identity: &SecretKey) -> PeerId {
-    keypair(identity).map_or_else(|_| PeerId::random(), |keys| keys.public().to_peer_id())
+///
+/// # Errors
+/// If the transport cannot use the key.
+pub fn peer_id(identity: &SecretKey) -> Result<PeerId, NetworkError> {
+    Ok(keypair(identity)?.public().to_peer_id())
 }
 
 fn keypair(identity: &SecretKey) -> Result<Keypair, NetworkError> {

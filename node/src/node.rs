@@ -28,7 +28,8 @@ use crate::http::{self, Access};
 use crate::init::DEV_AUTHORITY;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::network::{self, Endpoint, Network};
+use crate::network::{self, Claim, Endpoint, Network};
+use crate::recollection::Recollection;
 use crate::shutdown::stopped;
 use crate::signer::Signer;
 use crate::standing::{Observed, Standing};
@@ -87,6 +88,15 @@ impl Node {
             move || open(&home, &config, genesis)
         });
         let Opened { ledger, guard, guarded, signer, me, identity, checkpoints } = opened.await??;
+        let recollection = match &identity {
+            Some(_) => Some(Recollection::new(ledger.clone(), checkpoints.clone(), signer.clone(), me)?),
+            None => None,
+        };
+        if recollection.is_some() {
+            checkpoints.hold();
+        }
+        let claim =
+            identity.as_ref().zip(signer.as_ref()).map(|(identity, signer)| claim(identity, signer)).transpose()?;
 
         let (stop, stopping) = watch::channel(false);
         let (port, engine_port) = watch::channel(None);
@@ -94,13 +104,14 @@ impl Node {
         let peers = EnginePeers::default();
         let mut consensus = Consensus::new(
             consensus::Setup {
-                engine: engine_config(&home, &config, &ledger, identity.as_ref()),
+                engine: engine_config(&home, &config, &ledger, identity.as_ref(), recollection.as_ref()),
                 ledger: ledger.clone(),
                 checkpoints: checkpoints.clone(),
                 guard,
                 guarded,
                 signer,
                 me,
+                recollection: recollection.clone(),
                 peers: peers.clone(),
                 port,
                 mode,
@@ -114,14 +125,16 @@ impl Node {
                 .with_context(|| format!("cannot listen at `{}`", network.consensus()))?;
         }
         let engine = consensus.start().await?;
-        let network = match config.network.clone().zip(identity) {
+        let network = match config.network.clone().zip(identity).zip(recollection) {
             None => None,
-            Some((config, identity)) => {
+            Some(((config, identity), recollection)) => {
                 let setup = network::Setup {
                     identity,
                     config,
                     ledger: ledger.clone(),
                     checkpoints: checkpoints.clone(),
+                    recollection,
+                    claim,
                     engine_peers: peers,
                     engine_port,
                     metrics: metrics.clone(),
@@ -220,7 +233,13 @@ impl Node {
 }
 
 /// What the engine is told.
-fn engine_config(home: &Home, config: &Config, ledger: &Ledger, identity: Option<&SecretKey>) -> writ_engine::Config {
+fn engine_config(
+    home: &Home,
+    config: &Config,
+    ledger: &Ledger,
+    identity: Option<&SecretKey>,
+    recollection: Option<&Recollection>,
+) -> writ_engine::Config {
     let network = config.network.as_ref().zip(identity).map(|(network, identity)| writ_engine::Network {
         // Whom to call, the other nodes tell: where their engines listen.
         peers: Vec::new(),
@@ -240,7 +259,14 @@ fn engine_config(home: &Home, config: &Config, ledger: &Ledger, identity: Option
         timeouts: config.consensus.timeouts(),
         value_bytes_max: BLOCK_BYTES_MAX,
         network,
+        witness: recollection.map(Recollection::witness).unwrap_or_default(),
     }
+}
+
+/// Shows other nodes which key this one votes with.
+fn claim(identity: &SecretKey, signer: &Signer) -> anyhow::Result<Claim> {
+    let peer = network::peer_id(identity)?.to_bytes();
+    Ok(Claim { key: signer.0.public_key(), signature: signer.0.sign_peer_claim(&peer) })
 }
 
 struct Opened {
@@ -404,12 +430,15 @@ async fn judge_standing(
         let heard = is_only || heard.load(Ordering::Relaxed);
         // So many that one of them is honest.
         let cosigned = checkpoints.highest_cosigned_by((validators.saturating_sub(1)) / 3 + 1).map(|(size, _)| size);
-        let observed = Observed { height, size, cosigned, heard };
+        // Whom nobody can tell the time need not wait for it.
+        let compared = is_only || ledger.clock().is_compared();
+        let observed = Observed { height, size, cosigned, heard, compared };
         let verdict = standing.judge(observed, Instant::now());
         if (verdict.may_answer, verdict.caught_up) != (ledger.may_answer(), ledger.is_caught_up()) {
             tracing::info!(verdict.may_answer, verdict.caught_up, height = observed.height, "standing");
             ledger.set_may_answer(verdict.may_answer);
             ledger.set_caught_up(verdict.caught_up);
+            checkpoints.look_again();
         }
     }
 }

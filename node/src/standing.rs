@@ -5,7 +5,8 @@
 //!
 //! - A node *may answer* once its tip has reached the guard's, and once, since its start, it was where more than a third
 //!   of the validators say that the log is. Before that it answers `503`: what it holds may be older than what it, or
-//!   the node whose place it takes, answered from. If nobody is heard for [`HEARING`] it answers from what it has: a
+//!   the node whose place it takes, answered from. It waits for what other validators' clocks say of its own as well, but no
+//!   longer than [`COMPARING`] once somebody was heard: a wrong clock should be found out before anybody is answered by it. If nobody is heard for [`HEARING`] it answers from what it has: a
 //!   node cut off from all others still serves reads.
 //! - It is *caught up*, which is what readiness means, once a peer of this chain was heard, and while it is not behind that
 //!   log for longer than [`LAG`].
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How long a node that starts waits to hear from others.
 const HEARING: Duration = Duration::from_secs(5);
+/// How long it waits for enough clocks, once it has heard somebody.
+const COMPARING: Duration = Duration::from_secs(2);
 /// How far behind a node that is caught up may be.
 const LAG: Duration = Duration::from_secs(2);
 
@@ -30,6 +33,8 @@ pub(crate) struct Observed {
     pub(crate) cosigned: Option<u64>,
     /// Whether a peer has told all the cosignatures that it knows.
     pub(crate) heard: bool,
+    /// Whether enough others have told their clock.
+    pub(crate) compared: bool,
 }
 
 /// What follows from it.
@@ -47,26 +52,27 @@ pub(crate) struct Standing {
     guarded: u64,
     /// Whether the node was ever where the others are.
     arrived: bool,
-    /// Whether anybody was ever heard.
-    heard: bool,
+    /// Since when somebody was heard.
+    heard: Option<Instant>,
     /// Since when it is behind.
     behind: Option<Instant>,
 }
 
 impl Standing {
     pub(crate) fn new(guarded: u64, now: Instant) -> Self {
-        Self { started: now, guarded, arrived: false, heard: false, behind: None }
+        Self { started: now, guarded, arrived: false, heard: None, behind: None }
     }
 
     pub(crate) fn judge(&mut self, seen: Observed, now: Instant) -> Verdict {
         let level = seen.height >= self.guarded;
         let is_behind = seen.cosigned.is_some_and(|cosigned| cosigned > seen.size);
         self.behind = if is_behind { self.behind.or(Some(now)) } else { None };
-        self.heard |= seen.heard;
-        let waited = now.saturating_duration_since(self.started) >= HEARING;
-        self.arrived |= level && !is_behind && (seen.heard || waited);
-        let late = self.behind.is_some_and(|since| now.saturating_duration_since(since) > LAG);
-        Verdict { may_answer: self.arrived, caught_up: self.arrived && self.heard && level && !late }
+        self.heard = self.heard.or(seen.heard.then_some(now));
+        let lasts = |since: Instant, time| now.saturating_duration_since(since) >= time;
+        let heard = self.heard.is_some_and(|since| seen.compared || lasts(since, COMPARING));
+        self.arrived |= level && !is_behind && (heard || lasts(self.started, HEARING));
+        let late = self.behind.is_some_and(|since| lasts(since, LAG));
+        Verdict { may_answer: self.arrived, caught_up: self.arrived && self.heard.is_some() && level && !late }
     }
 }
 
@@ -74,7 +80,7 @@ impl Standing {
 mod tests {
     use super::*;
 
-    const QUIET: Observed = Observed { height: 5, size: 50, cosigned: None, heard: false };
+    const QUIET: Observed = Observed { height: 5, size: 50, cosigned: None, heard: false, compared: true };
 
     #[test]
     fn a_node_that_hears_nobody_answers_after_a_while_and_one_behind_its_guard_does_not() {
@@ -94,7 +100,7 @@ mod tests {
         let start = Instant::now();
         let mut standing = Standing::new(0, start);
         let mut at = |height, size, cosigned, after| {
-            let seen = Observed { height, size, cosigned: Some(cosigned), heard: true };
+            let seen = Observed { height, size, cosigned: Some(cosigned), heard: true, compared: true };
             standing.judge(seen, start + Duration::from_millis(after))
         };
         assert!(!at(0, 0, 90, 10).may_answer);
@@ -112,7 +118,19 @@ mod tests {
         let mut standing = Standing::new(5, start);
         assert!(standing.judge(Observed { cosigned: Some(50), heard: true, ..QUIET }, start).caught_up);
         let mut young = Standing::new(0, start);
-        let empty = Observed { height: 0, size: 0, cosigned: None, heard: true };
+        let empty = Observed { height: 0, size: 0, cosigned: None, heard: true, compared: true };
         assert!(young.judge(empty, start).caught_up, "a chain without a block has no cosignatures");
+    }
+
+    #[test]
+    fn who_starts_does_not_answer_by_a_clock_that_nobody_has_seen_unless_nobody_looks() {
+        let start = Instant::now();
+        let mut standing = Standing::new(5, start);
+        let unseen = Observed { heard: true, compared: false, ..QUIET };
+        assert!(!standing.judge(unseen, start).may_answer);
+        assert!(standing.judge(Observed { compared: true, ..unseen }, start).may_answer);
+        let mut left_alone = Standing::new(5, start);
+        assert!(!left_alone.judge(unseen, start).may_answer);
+        assert!(left_alone.judge(unseen, start + COMPARING).may_answer);
     }
 }

@@ -1,9 +1,10 @@
-//! Rolled back, cloned and doubled: whatever is done with the folder of a sign guard, its key never signs two statements
-//! for one step.
+//! Rolled back, cloned and doubled: whatever is done with the folder of the guards, the voting key never signs two
+//! statements for one step, and the checkpoint key never a smaller checkpoint or another of one size.
 //!
 //! A trial is a validator's life in short. Its engine remembers nothing and asks for any statement near the present height,
 //! as one does whose own log was lost. Meanwhile its operator kills it, starts it twice, copies its home and runs the
-//! copy beside it, or puts back a copy from earlier. Every signature that ever left any of the processes is
+//! copy beside it, puts back a copy from earlier, or writes one over the home's own files. Who starts is told what the others saw last,
+//! as every validator is before it signs. Every signature that ever left any of the processes is
 //! remembered here. 200 trials, or as many as `WRIT_TWINS` says; the seed is printed, and taken from `WRIT_SEED`.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
@@ -13,10 +14,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use writ_node::guard::{GuardFileError, SignGuard, SignGuardError};
+use writ_node::guard::{CheckpointGuard, GuardFileError, Learned, SignGuard, SignGuardError};
 use writ_proto::certificate::{Proposal, Vote, VoteKind};
+use writ_proto::checkpoint::{Checkpoint, Cosignature};
 use writ_proto::hash::Digest;
-use writ_proto::key::SecretKey;
+use writ_proto::key::{SecretKey, Signature};
 
 const CHAIN: Digest = Digest([7; 32]);
 /// What happens in a trial.
@@ -61,6 +63,9 @@ struct Tally {
     in_use: u64,
     copied: u64,
     opened: u64,
+    cosigned: u64,
+    overwritten: u64,
+    learned: u64,
 }
 
 /// A validator's home, copies of it, and the processes that run there.
@@ -68,10 +73,14 @@ struct Trial {
     folder: TempDir,
     copies: Vec<PathBuf>,
     made: usize,
-    running: Vec<SignGuard>,
+    running: Vec<(SignGuard, CheckpointGuard)>,
     /// All that was ever signed.
-    signed: BTreeMap<Step, Said>,
+    signed: BTreeMap<Step, (Said, Signature)>,
     height: u64,
+    /// The largest checkpoint that was ever cosigned.
+    cosigned: Option<Cosignature>,
+    /// The clock, in seconds.
+    time: u64,
 }
 
 impl Trial {
@@ -79,7 +88,9 @@ impl Trial {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         SignGuard::create(&folder.path().join("home"), &CHAIN, &secret().public()).unwrap();
-        Self { folder, copies: Vec::new(), made: 0, running: Vec::new(), signed: BTreeMap::new(), height: 1 }
+        CheckpointGuard::create(&folder.path().join("home"), &CHAIN, &checkpoint_secret().public()).unwrap();
+        let (copies, running, signed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { folder, copies, made: 0, running, signed, height: 1, cosigned: None, time: 1 }
     }
 
     fn home(&self) -> PathBuf {
@@ -88,7 +99,8 @@ impl Trial {
 
     fn run(mut self, random: &mut Random, tally: &mut Tally) {
         for _ in 0..EVENTS {
-            match random.below(20) {
+            self.time += random.below(3);
+            match random.below(24) {
                 0 => self.running.clear(),
                 1 | 2 => self.copy(),
                 // Where the copy lies now, its process may run beside that of the home.
@@ -99,6 +111,14 @@ impl Trial {
                     self.put_back(&copy);
                 }
                 5 | 6 => self.start(&self.home(), tally),
+                7 => {
+                    // Whoever ran there is gone: nobody writes over the files of a process and lets it go on.
+                    self.running.clear();
+                    overwrite_folder(&self.a_copy(random), &self.home());
+                    tally.overwritten += 1;
+                    self.start(&self.home(), tally);
+                }
+                8..=12 => self.cosign(random, tally),
                 _ => self.ask(random, tally),
             }
         }
@@ -126,13 +146,58 @@ impl Trial {
     fn start(&mut self, home: &Path, tally: &mut Tally) {
         match SignGuard::open(home, &CHAIN, secret()) {
             Ok(guard) => {
+                let checkpoints = CheckpointGuard::open(home, &CHAIN, checkpoint_secret()).unwrap();
                 tally.opened += 1;
-                self.running.push(guard);
+                tally.learned += u64::from(self.tell(&guard, &checkpoints));
+                self.running.push((guard, checkpoints));
             }
             Err(SignGuardError::Copied { .. }) => tally.copied += 1,
             Err(SignGuardError::File(GuardFileError::InUse { .. })) => tally.in_use += 1,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Who starts is told what the others saw last; gives whether that was new to it.
+    fn tell(&self, guard: &SignGuard, checkpoints: &CheckpointGuard) -> bool {
+        let voter = guard.public_key().id();
+        let mut is_new = false;
+        if let Some(((height, round, step), (said, signature))) = self.signed.last_key_value() {
+            let (height, round, (value, valid_round)) = (*height, *round, *said);
+            let learned = match step {
+                0 => {
+                    let value = value.unwrap();
+                    guard.learn_proposal(&Proposal { height, round, value, valid_round, proposer: voter }, *signature)
+                }
+                kind => guard.learn_vote(&Vote { kind: kind_of(*kind), height, round, value, voter }, *signature),
+            };
+            is_new |= learned.unwrap() == Learned::New;
+        }
+        if let Some(cosigned) = &self.cosigned {
+            is_new |= checkpoints.learn(cosigned).unwrap() == Learned::New;
+        }
+        is_new
+    }
+
+    /// Some process is to cosign a checkpoint of about the present size.
+    fn cosign(&mut self, random: &mut Random, tally: &mut Tally) {
+        if self.running.is_empty() {
+            return;
+        }
+        let largest = self.cosigned.map_or(1, |one| one.size);
+        let size = (largest + random.below(4)).saturating_sub(1).max(1);
+        let checkpoint =
+            Checkpoint { origin: "twins.example".into(), size, root: Digest([1 + random.below(2) as u8; 32]) };
+        let (_, guard) = &self.running[random.place(self.running.len())];
+        let Ok(given) = guard.sign(&checkpoint, size, self.time) else {
+            tally.refused += 1;
+            return;
+        };
+        tally.cosigned += 1;
+        if let Some(before) = self.cosigned {
+            assert!(given.size >= before.size, "a smaller checkpoint: {} after {}", given.size, before.size);
+            assert!(given.size > before.size || given.root == before.root, "another checkpoint of size {}", given.size);
+        }
+        self.cosigned = Some(given);
     }
 
     /// Some process is asked for a statement near the present height.
@@ -144,7 +209,7 @@ impl Trial {
         let step = (height, random.below(3) as u32, random.below(3) as u8);
         let value = [Some(Digest([1; 32])), Some(Digest([2; 32])), None][random.place(3)];
         let valid_round = (step.2 == 0 && random.below(3) == 0).then_some(0);
-        let guard = &self.running[random.place(self.running.len())];
+        let (guard, _) = &self.running[random.place(self.running.len())];
         let voter = guard.public_key().id();
         let (answer, bytes, said) = match step.2 {
             0 => {
@@ -153,8 +218,7 @@ impl Trial {
                 (guard.sign_proposal(&proposal), proposal.signed_bytes(&CHAIN), (Some(value), valid_round))
             }
             kind => {
-                let kind = if kind == 1 { VoteKind::Prevote } else { VoteKind::Precommit };
-                let vote = Vote { kind, height, round: step.1, value, voter };
+                let vote = Vote { kind: kind_of(kind), height, round: step.1, value, voter };
                 (guard.sign_vote(&vote), vote.signed_bytes(&CHAIN), (value, None))
             }
         };
@@ -165,11 +229,28 @@ impl Trial {
         guard.public_key().verify(&bytes, &signature).unwrap();
         tally.signed += 1;
         self.height = self.height.max(height);
-        let before = self.signed.insert(step, said);
+        let before = self.signed.insert(step, (said, signature)).map(|(said, _)| said);
         assert!(
             before.is_none_or(|before| before == said),
             "two statements for step {step:?}: {before:?} and {said:?}"
         );
+    }
+}
+
+fn checkpoint_secret() -> SecretKey {
+    SecretKey::from_seed(&[2; 32])
+}
+
+fn kind_of(step: u8) -> VoteKind {
+    if step == 1 { VoteKind::Prevote } else { VoteKind::Precommit }
+}
+
+/// Writes files over those of the same names, which stay where they lie.
+fn overwrite_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        fs::write(to.join(path.file_name().unwrap()), bytes).unwrap();
     }
 }
 
@@ -182,7 +263,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[test]
-fn no_copy_of_a_guard_ever_signs_a_second_statement() {
+fn no_copy_of_the_guards_ever_signs_a_second_statement_or_a_smaller_checkpoint() {
     let seed = number("WRIT_SEED").unwrap_or_else(|| {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.map_or(0, |since| since.as_nanos() as u64)
@@ -195,6 +276,7 @@ fn no_copy_of_a_guard_ever_signs_a_second_statement() {
     }
     println!("{trials} trials: {tally:?}");
     // All that is to be tried was tried.
-    let Tally { signed, refused, in_use, copied, opened } = tally;
-    assert!([signed, refused, in_use, copied, opened].iter().all(|count| *count >= trials / 4), "too little happened");
+    let Tally { signed, refused, in_use, copied, opened, cosigned, overwritten, learned } = tally;
+    let all = [signed, refused, in_use, copied, opened, cosigned, overwritten, learned];
+    assert!(all.iter().all(|count| *count >= trials / 4), "too little happened");
 }

@@ -1,13 +1,16 @@
-//! Homes of validators rolled back, cloned and run twice, among four that run: the key of none of them ever signs two
-//! statements for one step.
+//! Homes of validators rolled back, cloned and run twice, among four that run: the keys of none of them ever sign two
+//! statements for one step, nor a smaller checkpoint, nor another one of a size.
 //!
-//! The others would notice, and say so: two signed statements for one step are evidence. 5 trials of each kind in CI, or as
+//! Every process tells in its log what it signs, before that leaves it, and all of that is held against each other. The
+//! other nodes should notice too: two signed statements for one step are evidence, and so is a cosignature of
+//! a smaller log at a later time, or of another log. 4 trials of each kind in CI, or as
 //! many as `WRIT_TWINS` says of all kinds together; `node/tests/twins.rs` does the same to the guard alone, far more often.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use writ_tests::cluster::Cluster;
+use writ_tests::cluster::{Cluster, Plan};
 use writ_tests::files;
 use writ_tests::load::Load;
 use writ_tests::node::{Node, Start};
@@ -26,6 +29,9 @@ enum Trial {
     RollBack,
     /// The home is put back as it was an instant ago, and run.
     RollBackLittle,
+    /// The home is put back as it was, in place, as a machine's snapshot does: the guards cannot tell. It runs, and goes
+    /// on as the validator.
+    RollBackInPlace,
     /// A copy of the home runs beside it.
     Clone,
     /// The home runs twice.
@@ -35,22 +41,28 @@ enum Trial {
 #[test]
 fn no_key_signs_twice_whatever_is_done_with_its_home() {
     let mut random = Random::from_environment("twins");
-    let mut cluster = Cluster::new(4, 0);
+    let environment = (0..4).map(|n| (n, "RUST_LOG".to_owned(), LOGS.to_owned())).collect();
+    let plan = Plan { validators: 4, environment, ..Plan::default() };
+    let mut cluster = Cluster::planned(plan).expect("nothing special is needed");
     let load = Load::start(&cluster, 3, &mut random);
     load.until_committed("all are well", 10);
     let mut ran = 0;
     for number in 0..trials() {
-        let kinds = [Trial::RollBack, Trial::RollBackLittle, Trial::Clone, Trial::Twin];
+        let kinds = [Trial::RollBack, Trial::RollBackInPlace, Trial::RollBackLittle, Trial::Clone, Trial::Twin];
         let (kind, n) = (kinds[number % kinds.len()], random.place(4));
         println!("trial {number}: {kind:?} of node {n}");
         ran += usize::from(carry_out(kind, &mut cluster, n, &load, &mut random, number));
         load.at(&cluster, &[0, 1, 2, 3]);
         load.until_committed(&format!("trial {number}: all are well again"), 10);
         assert_nobody_is_accused(&cluster, number);
+        assert_nothing_is_signed_twice(&cluster, number);
     }
     println!("{ran} of {} copies came up", trials());
     load.stop();
     assert_nobody_is_accused(&cluster, trials());
+    let signed = assert_nothing_is_signed_twice(&cluster, trials());
+    println!("{signed} statements were signed");
+    assert!(signed > 1000, "only {signed}: the logs do not tell");
     cluster.verify();
 }
 
@@ -72,11 +84,22 @@ fn carry_out(kind: Trial, cluster: &mut Cluster, n: usize, load: &Load, random: 
             let aside = cluster.folder().join(format!("aside{number}"));
             std::fs::rename(&home, &aside).expect("a home can be moved");
             files::copy(&copy, &home);
-            let came_up = run_for_a_while(Start::new("run", &home), load, random);
+            let came_up = run_for_a_while(telling(Start::new("run", &home)), load, random);
             files::remove(&home);
             std::fs::rename(&aside, &home).expect("and moved back");
             cluster.start(n);
             came_up
+        }
+        Trial::RollBackInPlace => {
+            cluster.kill(n);
+            files::copy(&home, &copy);
+            cluster.start(n);
+            load.until_committed("time passes", 1 + random.below(30));
+            cluster.kill(n);
+            files::overwrite(&copy, &home);
+            cluster.start(n);
+            load.until_committed("it is back", 10);
+            true
         }
         Trial::Clone => {
             // While it runs, as a careless backup does; or while it does not.
@@ -95,8 +118,16 @@ fn carry_out(kind: Trial, cluster: &mut Cluster, n: usize, load: &Load, random: 
     }
 }
 
+/// What the processes log: what they sign, too.
+const LOGS: &str = "warn,writ_node=info,writ_node::signer=debug,writ_node::checkpoints=debug";
+
+fn telling(mut start: Start) -> Start {
+    start.environment.push(("RUST_LOG".into(), LOGS.into()));
+    start
+}
+
 fn at_any_port(home: &Path) -> Start {
-    let mut start = Start::new("run", home);
+    let mut start = telling(Start::new("run", home));
     start.arguments.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
     start
 }
@@ -136,5 +167,50 @@ fn assert_nobody_is_accused(cluster: &Cluster, number: usize) {
             serde_json::json!({ "evidence": [] }),
             "trial {number}: somebody signed twice, says node {n}"
         );
+        let metrics = cluster.http(n).get("/metrics").text();
+        for accused in ["contradicts this node's log", "smaller than what its signer cosigned before"] {
+            assert!(!metrics.contains(accused), "trial {number}: a checkpoint {accused}, says node {n}");
+        }
     }
+}
+
+/// What all processes that ever ran have signed, from their logs: for no step two statements of one key, no checkpoint
+/// smaller than one before it, and for no size two. Gives how many there were.
+fn assert_nothing_is_signed_twice(cluster: &Cluster, number: usize) -> usize {
+    let logs = files::list(cluster.folder());
+    let logs = logs.iter().filter(|file| file.extension().is_some_and(|extension| extension == "stderr"));
+    let lines: Vec<String> = logs
+        .flat_map(|file| {
+            let bytes = std::fs::read(file).expect("a log can be read");
+            String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    // By key and step, or key and size: what it says.
+    let mut said: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    // When, by which key, of which size.
+    let mut cosigned: Vec<(&str, &str, u64)> = Vec::new();
+    for line in &lines {
+        let Some((rest, key)) = line.split_once(" key=") else { continue };
+        let Some((_, statement)) = rest.split_once(": signed ").or_else(|| rest.split_once(": cosigned ")) else {
+            continue;
+        };
+        let (what, value) = statement.split_once(": ").expect("what, and what of it");
+        let before = said.insert((key, what), value);
+        assert!(
+            before.is_none_or(|before| before == value),
+            "trial {number}: key {key} said {before:?} and {value} as {what}"
+        );
+        if let Some(size) = what.strip_prefix("size ") {
+            let (time, _) = line.split_once(' ').expect("a line begins with its time");
+            cosigned.push((time, key, size.parse().expect("a size")));
+        }
+    }
+    // All processes have one clock.
+    cosigned.sort_unstable();
+    let mut largest = BTreeMap::new();
+    for (time, key, size) in cosigned {
+        let before = largest.insert(key, size).unwrap_or(0);
+        assert!(before <= size, "trial {number}: at {time} key {key} cosigned size {size} after {before}");
+    }
+    said.len()
 }

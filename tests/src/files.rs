@@ -24,6 +24,21 @@ pub fn replace(from: &Path, to: &Path) {
     copy(from, to);
 }
 
+/// Makes the folder `to` the same as `from` without moving anything: files that are in both keep their place on the disk,
+/// and those that are in `to` alone go. What a snapshot of a machine does, or `rsync --inplace --delete`.
+pub fn overwrite(from: &Path, to: &Path) {
+    for file in list(to) {
+        if !from.join(file.strip_prefix(to).expect("it lies below")).exists() {
+            fs::remove_file(&file).unwrap_or_else(|error| panic!("cannot remove `{}`: {error}", file.display()));
+        }
+    }
+    for file in list(from) {
+        let target = to.join(file.strip_prefix(from).expect("it lies below"));
+        // An existing file is cut to nothing and written anew.
+        fs::copy(&file, &target).unwrap_or_else(|error| panic!("cannot copy `{}`: {error}", file.display()));
+    }
+}
+
 /// Removes a folder.
 pub fn remove(folder: &Path) {
     fs::remove_dir_all(folder).unwrap_or_else(|error| panic!("cannot remove `{}`: {error}", folder.display()));

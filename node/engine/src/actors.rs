@@ -37,6 +37,7 @@ use crate::context::{Address, Ctx};
 use crate::error::EngineError;
 use crate::signing::{Checker, Guarded};
 use crate::tail;
+use crate::witness::Watchful;
 
 /// How long the actors may take to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -186,7 +187,7 @@ impl Actors {
             Ctx,
             me,
             consensus_config,
-            Box::new(checker),
+            Box::new(Watchful { checker, witness: config.witness.clone() }),
             signer.map(|signer| Box::new(signer) as Box<dyn Signer<Ctx>>),
             network.clone(),
             host.clone(),

@@ -14,6 +14,7 @@ use writ_proto::key::SecretKey;
 use crate::admission::HEIGHTS_AHEAD;
 use crate::error::EngineError;
 use crate::parts::CHUNK_BYTES;
+use crate::witness::Witness;
 
 /// Bytes of an answer to a peer that lags: several full blocks at once.
 pub(crate) const SYNC_RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -41,6 +42,8 @@ pub struct Config {
     pub value_bytes_max: usize,
     /// How to reach the other nodes; `None`: there are none, and nothing listens.
     pub network: Option<Network>,
+    /// Where it is noted what validators sign.
+    pub witness: Witness,
     /// What this node does wrong, in a test.
     #[cfg(feature = "byzantine")]
     pub misbehaviour: Option<crate::misbehaviour::Misbehaviour>,

@@ -19,6 +19,7 @@
 //! | `tail` | its log, after a power cut |
 //! | `actors` | the engine put together |
 //! | `engine` | its thread, its start and its end |
+//! | `witness` | what validators were seen to sign |
 //! | `vitals` | whether it lives, seen from outside |
 //! | `error` | why it did not start, or stopped |
 //! | `misbehaviour` | validators that lie, for tests: behind the feature `byzantine` |
@@ -44,6 +45,7 @@ mod parts;
 mod signing;
 mod tail;
 mod vitals;
+mod witness;
 
 pub use application::{Application, Candidate, Evidence, Fatal, Held, Proposed, Source, Statement, Validator, Verdict};
 pub use config::{Config, Network, Timeouts};
@@ -54,6 +56,7 @@ pub use error::EngineError;
 pub use misbehaviour::{Act, Guess, Misbehaviour, Twist};
 pub use signing::{PeerClaim, Refusing, SignRefused, VoteSigner};
 pub use vitals::{Pulse, Vitals};
+pub use witness::{Said, Signed, Witness};
 
 /// What to let through of the engine's own log: a filter in the syntax of `tracing_subscriber::EnvFilter`, to
 /// be joined with the node's own. The engine calls it an error when a validator is alone, tells at length

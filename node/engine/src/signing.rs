@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use malachitebft_core_types::{
     SignedExtension, SignedMessage, SignedProposal, SignedVote, SigningScheme, ValidatorProof, VoteExtensionScope,
 };
-use malachitebft_signing::{Error, Signer, VerificationResult, Verifier};
+use malachitebft_signing::{Error, Signer};
 use tokio::sync::mpsc;
 use writ_proto::certificate;
 use writ_proto::hash::Digest;
@@ -151,42 +151,6 @@ impl Checker {
         let claim = PeerClaim { key, peer: proof.peer_id.clone() };
         key.verify(&claim.signed_bytes(&self.chain), &proof.signature.0).ok()?;
         Some(key)
-    }
-}
-
-#[async_trait]
-impl Verifier<Ctx> for Checker {
-    async fn verify_signed_vote(
-        &self,
-        vote: &Vote,
-        signature: &Sig,
-        key: &PublicKey,
-    ) -> Result<VerificationResult, Error> {
-        Ok(VerificationResult::from_bool(self.vote(vote, signature, key)))
-    }
-
-    async fn verify_signed_proposal(
-        &self,
-        proposal: &Proposal,
-        signature: &Sig,
-        key: &PublicKey,
-    ) -> Result<VerificationResult, Error> {
-        Ok(VerificationResult::from_bool(self.proposal(proposal, signature, key)))
-    }
-
-    // Nobody of ours extends votes, so no extension is one.
-    async fn verify_signed_vote_extension(
-        &self,
-        _: &VoteExtensionScope<Ctx>,
-        _: &(),
-        _: &Sig,
-        _: &PublicKey,
-    ) -> Result<VerificationResult, Error> {
-        Ok(VerificationResult::Invalid)
-    }
-
-    async fn verify_validator_proof(&self, proof: &ValidatorProof<Ctx>) -> Result<VerificationResult, Error> {
-        Ok(VerificationResult::from_bool(self.peer_claim(proof).is_some()))
     }
 }
 

@@ -225,6 +225,11 @@ fn what_others_send_is_judged() {
         ("ahead, badly signed", Cosignature { time: 5, ..at(86) }, Verdict::Reject(reject)),
         ("less ahead than before", at(84), Verdict::Ignore("not beyond what its signer said before")),
         ("further ahead", at(88), Verdict::Ignore(ahead)),
+        (
+            "an earlier block, cosigned later",
+            signed(1, 3, at(3).size, at(3).root, NOW + 1),
+            Verdict::Ignore("smaller than what its signer cosigned before"),
+        ),
         ("another root, signed", other_root, Verdict::Ignore("contradicts this node's log")),
     ] {
         assert_eq!(node.take(&one), want, "{case}");
@@ -232,7 +237,7 @@ fn what_others_send_is_judged() {
     for bytes in [&[][..], &[0; 7], &[0; Cosignature::BYTES + 1], &[0xff; Cosignature::BYTES]] {
         assert_eq!(node.checkpoints.take(bytes), Verdict::Reject("not the encoding of a cosignature"));
     }
-    assert_eq!((node.checkpoints.evidence_count(), node.checkpoints.evidence().len()), (1, 1));
+    assert_eq!((node.checkpoints.evidence_count(), node.checkpoints.evidence().len()), (2, 2));
     assert_eq!(node.checkpoints.highest_cosigned_by(1), Some((at(88).size, 88)));
     assert_eq!(node.final_size(), None);
 }
@@ -483,4 +488,45 @@ proptest! {
             prop_assert_eq!(node.checkpoints.evidence_count(), 0);
         }
     }
+}
+
+#[test]
+fn a_guard_that_was_rolled_back_learns_from_what_its_key_said() {
+    let mut chain = Chain::new(4);
+    let node = Node::new(&chain, Some(1));
+    node.apply(chain.grow(3), 3);
+    // What the key said before, and others kept: of a block that is not here yet.
+    chain.grow(3);
+    let before = chain.cosignature(1, 6);
+    node.checkpoints.hold();
+    node.checkpoints.step().unwrap();
+    assert_eq!(node.said(), None, "it is not known yet what the key said");
+    assert!(matches!(node.take(&before), Verdict::Ignore(_)));
+    node.checkpoints.release();
+    node.checkpoints.step().unwrap();
+    assert_eq!(node.said(), None, "nothing smaller than that");
+    assert_eq!(node.checkpoints.latest_of(&before.key), Some(before));
+    for height in 4..=7 {
+        if height == 7 {
+            chain.grow(1);
+        }
+        node.apply(&chain, height);
+        node.checkpoints.step().unwrap();
+        let said = node.said().map(|said| (said.size, said.root));
+        let want = chain.cosignature(1, height);
+        assert_eq!(said, (height >= 6).then_some((want.size, want.root)), "height {height}");
+    }
+}
+
+#[test]
+fn a_key_that_said_something_else_elsewhere_says_nothing_more() {
+    let mut chain = Chain::new(4);
+    let node = Node::new(&chain, Some(1));
+    node.apply(chain.grow(3), 3);
+    node.checkpoints.step().unwrap();
+    let own = node.said().unwrap();
+    node.take(&signed(1, own.height, own.size, Digest([9; 32]), NOW + 5));
+    node.apply(chain.grow(1), 4);
+    node.checkpoints.step().unwrap();
+    assert_eq!(node.said().unwrap().size, own.size, "its word is worth nothing any more, and it does not add to it");
 }

@@ -479,3 +479,78 @@ proptest! {
         }
     }
 }
+
+/// What `count` others say whose clocks are right, on a machine whose own is `off_ms` ahead of them.
+fn others(machine: &Machine, off_ms: i64, count: usize) -> Vec<Offset> {
+    let Reading { wall_ms, boot_ms } = *machine.clocks.lock().unwrap();
+    vec![Offset::new(wall_ms.saturating_add_signed(-off_ms), boot_ms - 2, boot_ms); count]
+}
+
+const TWO_HOURS: i64 = 7_200_000;
+
+#[test]
+fn a_clock_that_was_wrong_at_the_start_and_is_put_right_is_good_again_once_others_agree() {
+    for off in [TWO_HOURS, -TWO_HOURS] {
+        let dir = tempfile::tempdir().unwrap();
+        let machine = Machine::new();
+        machine.set_by(off);
+        let clock = machine.clock(dir.path());
+        assert!(!clock.is_compared());
+        clock.compare(&others(&machine, off, 1), 2);
+        assert!(!clock.is_compared() && clock.check(LedgerTime::EPOCH).is_ok(), "one alone says nothing");
+        clock.compare(&others(&machine, off, 2), 2);
+        let fault = asked(&clock, 0).unwrap_err();
+        assert!(matches!(fault, ClockFault::Disputed { by_ms, .. } if by_ms.signum() == off.signum()), "{fault}");
+        assert!(clock.is_compared());
+        clock.compare(&[], 2);
+        assert!(asked(&clock, 0).is_err(), "it does not trust it more when nobody is there to say so");
+
+        machine.set_by(-off);
+        assert!(matches!(asked(&clock, 0), Err(ClockFault::Stepped { .. })));
+        clock.compare(&others(&machine, 0, 1), 2);
+        assert!(asked(&clock, 0).is_err(), "one alone may lie");
+        clock.compare(&others(&machine, 0, 2), 2);
+        assert_eq!(asked(&clock, 0), Ok((0, 0)), "and what it would have said meanwhile is in no mark");
+        assert_eq!(clock.now().as_millis(), START, "it proposes and judges by the right time too");
+        machine.pass(1_000);
+        assert_eq!(asked(&clock, 0), Ok((1_000, 1_000)));
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_while_others_keep_theirs_stays_at_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Machine::new();
+    let clock = machine.clock(dir.path());
+    clock.compare(&others(&machine, 0, 3), 2);
+    asked(&clock, 0).unwrap();
+    machine.set_by(TWO_HOURS);
+    clock.compare(&others(&machine, TWO_HOURS, 3), 2);
+    assert!(matches!(asked(&clock, 0), Err(ClockFault::Stepped { .. })));
+    assert_eq!(clock.now().as_millis() - START, BOUND, "it is not followed");
+    machine.set_by(-TWO_HOURS);
+    assert!(matches!(asked(&clock, 0), Err(ClockFault::Disputed { .. })), "until they have seen it");
+    clock.compare(&others(&machine, 0, 3), 2);
+    assert_eq!(asked(&clock, 0), Ok((0, 0)));
+}
+
+#[test]
+fn a_mark_that_a_wrong_clock_carried_away_is_not_forgotten_because_others_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Machine::new();
+    machine.set_by(TWO_HOURS);
+    let clock = machine.clock(dir.path());
+    asked(&clock, 0).unwrap();
+    machine.set_by(-TWO_HOURS);
+    clock.compare(&others(&machine, 0, 3), 2);
+    assert!(matches!(asked(&clock, 0), Err(ClockFault::Behind { .. })), "what had ended stays ended");
+}
+
+#[test]
+fn nobody_makes_the_clock_of_a_node_alone_good() {
+    let machine = Machine::new();
+    let clock = Clock::in_memory(BOUND, machine.source());
+    machine.set_by(TWO_HOURS);
+    clock.compare(&[], 0);
+    assert!(matches!(asked(&clock, 0), Err(ClockFault::Stepped { .. })));
+}

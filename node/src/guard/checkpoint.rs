@@ -18,7 +18,7 @@
 //!                                          | last (u8 0, or 1 and: size u64 | root 32 | time u64)
 //! ```
 //!
-//! It has a place and is adopted like the [`sign guard`](super::sign), for the same reasons. That a larger size
+//! It has a place, is adopted, and learns from others like the [`sign guard`](super::sign), for the same reasons. That a larger size
 //! is of the *same* log as the last one is for the caller to see to ([`CheckpointGuard::last`] says which
 //! that was): it takes the log.
 
@@ -31,6 +31,7 @@ use writ_proto::checkpoint::{Checkpoint, Cosignature, TIME_MAX};
 use writ_proto::hash::Digest;
 use writ_proto::key::{KeyId, PublicKey, SecretKey};
 
+use super::Learned;
 use super::place::Place;
 use super::slots::{GuardFileError, Kept, SlotFile};
 
@@ -226,6 +227,29 @@ impl CheckpointGuard {
         }
         // Ed25519 gives the same signature for the same text, so it need not be kept itself.
         Ok(Cosignature::sign(checkpoint, height, &self.key, next.time))
+    }
+
+    /// Takes over a cosignature of this key that others have kept and whose signatures were checked. Blocks for an
+    /// fsync if it is new.
+    ///
+    /// # Errors
+    /// If it could not be kept.
+    pub fn learn(&self, one: &Cosignature) -> Result<Learned, GuardFileError> {
+        let Cosignature { size, root, time, key, .. } = *one;
+        if key != self.key.public().id() {
+            return Ok(Learned::Foreign);
+        }
+        let mut file = self.lock()?;
+        let mark = file.get();
+        match mark.last {
+            Some(last) if size < last.size || (size, root) == (last.size, last.root) => Ok(Learned::Known),
+            Some(last) if size == last.size => Ok(Learned::Conflict),
+            _ => {
+                let mark = CheckpointMark { last: Some(SignedCheckpoint { size, root, time }), ..mark.clone() };
+                file.set(mark)?;
+                Ok(Learned::New)
+            }
+        }
     }
 
     /// How many fsyncs there were.

@@ -27,6 +27,9 @@
 //! silently: [`SignGuard::create`] is for `init`, [`SignGuard::create_above`] and [`SignGuard::adopt`] for an
 //! operator who knows that the key signs nowhere else, and from which height on it may.
 //!
+//! A home that was rolled back *in place* has the right inode. What its key signed since, others have seen:
+//! [`SignGuard::learn_vote`] takes it over from them, and [`crate::recollection`] sees to it that this comes first.
+//!
 //! Checkpoints have a file of the same make beside this one ([`super::checkpoint`]), because they are signed with a
 //! key of their own.
 
@@ -39,6 +42,7 @@ use writ_proto::certificate::{Proposal, Vote, VoteKind};
 use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::{KeyId, PublicKey, SecretKey, Signature};
 
+use super::Learned;
 use super::place::Place;
 use super::slots::{GuardFileError, Kept, SlotFile};
 
@@ -216,6 +220,22 @@ struct Asked {
     valid_round: Option<u32>,
 }
 
+impl Asked {
+    fn vote(vote: &Vote) -> Self {
+        let Vote { kind, height, round, value, .. } = *vote;
+        let step = match kind {
+            VoteKind::Prevote => Step::Prevote,
+            VoteKind::Precommit => Step::Precommit,
+        };
+        Self { height, round, step, value, valid_round: None }
+    }
+
+    fn proposal(proposal: &Proposal) -> Self {
+        let Proposal { height, round, value, valid_round, .. } = *proposal;
+        Self { height, round, step: Step::Proposal, value: Some(value), valid_round }
+    }
+}
+
 impl SignGuard {
     /// The guard file in the folder `dir`.
     pub fn path(dir: &Path) -> PathBuf {
@@ -293,20 +313,14 @@ impl SignGuard {
 
     /// Signs a vote, unless another one was signed for its step or a later step was. Blocks for an fsync.
     pub fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
-        let Vote { kind, height, round, value, voter } = *vote;
-        let step = match kind {
-            VoteKind::Prevote => Step::Prevote,
-            VoteKind::Precommit => Step::Precommit,
-        };
-        let asked = Asked { height, round, step, value, valid_round: None };
-        self.sign(asked, voter, || self.key.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain)))
+        let signature = || self.key.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain));
+        self.sign(Asked::vote(vote), vote.voter, signature)
     }
 
     /// Signs a proposal, unless another one was signed for its round or a later step was. Blocks for an fsync.
     pub fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
-        let Proposal { height, round, value, valid_round, proposer } = *proposal;
-        let asked = Asked { height, round, step: Step::Proposal, value: Some(value), valid_round };
-        self.sign(asked, proposer, || self.key.sign_in(Domain::Proposal, &proposal.signed_bytes(&self.chain)))
+        let signature = || self.key.sign_in(Domain::Proposal, &proposal.signed_bytes(&self.chain));
+        self.sign(Asked::proposal(proposal), proposal.proposer, signature)
     }
 
     /// Signs the statement that the network peer with the id `peer` is the validator of this key. It is no step of
@@ -314,6 +328,22 @@ impl SignGuard {
     pub fn sign_peer_claim(&self, peer: &[u8]) -> Signature {
         let tag = Domain::PeerClaim.tag();
         self.key.sign_in(Domain::PeerClaim, &[tag, &self.chain.0, &self.key.public().0, peer].concat())
+    }
+
+    /// Takes over a vote of this key that others have kept. Blocks for an fsync if it is new.
+    ///
+    /// # Errors
+    /// If it could not be kept.
+    pub fn learn_vote(&self, vote: &Vote, signature: Signature) -> Result<Learned, GuardFileError> {
+        self.learn(Asked::vote(vote), vote.voter, &vote.signed_bytes(&self.chain), signature)
+    }
+
+    /// The same for a proposal.
+    ///
+    /// # Errors
+    /// As [`SignGuard::learn_vote`].
+    pub fn learn_proposal(&self, proposal: &Proposal, signature: Signature) -> Result<Learned, GuardFileError> {
+        self.learn(Asked::proposal(proposal), proposal.proposer, &proposal.signed_bytes(&self.chain), signature)
     }
 
     /// The height and the statement that were signed last; `None` if nothing was.
@@ -370,6 +400,29 @@ impl SignGuard {
         let mark = file.get().with(&asked, signature);
         file.set(mark).map_err(SignRefused::NotKept)?;
         Ok(signature)
+    }
+
+    fn learn(
+        &self,
+        asked: Asked,
+        voter: KeyId,
+        signed_bytes: &[u8],
+        signature: Signature,
+    ) -> Result<Learned, GuardFileError> {
+        if voter != self.id || self.key.public().verify(signed_bytes, &signature).is_err() {
+            return Ok(Learned::Foreign);
+        }
+        let mut file = self.lock()?;
+        match file.get().judge(&asked) {
+            // Neither is anything signed at that step or before it.
+            Ok(Some(_)) | Err(SignRefused::Behind { .. } | SignRefused::BelowFloor { .. }) => Ok(Learned::Known),
+            Ok(None) => {
+                let mark = file.get().with(&asked, signature);
+                file.set(mark)?;
+                Ok(Learned::New)
+            }
+            Err(_) => Ok(Learned::Conflict),
+        }
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, SlotFile<SignMark>>, GuardFileError> {

@@ -3,7 +3,7 @@
 //! One task owns the swarm and never waits for the ledger: records go to a second task, one message at a time, and
 //! its verdicts come back. What does not fit into the short queue between them is dropped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
-use libp2p::request_response::{self, Message as Pull};
+use libp2p::request_response::{self, Message as Pull, OutboundRequestId};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, ping};
@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use writ_proto::codec::Blob;
 use writ_proto::hash::Digest;
+use writ_proto::key::KeyId;
 use writ_proto::record::RecordId;
 
 use super::address::Endpoint;
@@ -27,14 +28,16 @@ use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
 use super::intake::{Worth, is_bad_everywhere, worth, worth_of};
 use super::peers::{Blame, Bucket, Contact};
 use super::wire::{
-    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COSIGNATURES_MAX, Hello, IDS_MAX, INTRODUCED_MAX,
-    Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
+    ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COSIGNATURES_MAX, Claim, Hello, IDS_MAX,
+    INTRODUCED_MAX, Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
 };
 use super::{LISTEN_PATIENCE, NetworkError, Setup, keypair};
 use crate::checkpoints::{Checkpoints, Verdict};
+use crate::clock::Offset;
 use crate::consensus::EnginePeers;
 use crate::ledger::{Ledger, SubmitError, Submitted};
 use crate::metrics::{self, Metrics, Way};
+use crate::recollection::{Memory, Recollection};
 use crate::shutdown::stopped;
 
 /// How often peers are called and greeted.
@@ -67,6 +70,8 @@ enum What {
     Records(Vec<Vec<u8>>),
     /// Cosignatures, for the checkpoints.
     Cosignatures(Vec<Vec<u8>>),
+    /// What a validator remembers of this node's keys.
+    Memory(KeyId, Box<Memory>),
 }
 
 /// What a peer told, on its way to whoever judges it.
@@ -93,6 +98,12 @@ struct Peer {
     asks: Bucket,
     /// How many lists of ids it is being asked for, one after another; 0: none now.
     pages: usize,
+    /// The key that it votes with, if it has shown one.
+    votes_with: Option<KeyId>,
+    /// The greeting that is not answered yet, and the boot time at which it was sent.
+    greeting: Option<(OutboundRequestId, u64)>,
+    /// What its clock is.
+    clock: Option<Offset>,
 }
 
 struct Loop {
@@ -102,6 +113,8 @@ struct Loop {
     gossip_bytes_per_s: u64,
     ledger: Ledger,
     checkpoints: Checkpoints,
+    recollection: Recollection,
+    claim: Option<Claim>,
     engine_peers: EnginePeers,
     engine_port: watch::Receiver<Option<u16>>,
     heard: Arc<AtomicBool>,
@@ -125,7 +138,8 @@ pub(super) async fn start(
     connected: Arc<AtomicUsize>,
     heard: Arc<AtomicBool>,
 ) -> Result<(Endpoint, impl Future<Output = ()>), NetworkError> {
-    let Setup { identity, config, ledger, checkpoints, engine_peers, engine_port, metrics, stopping } = setup;
+    let Setup { identity, config, ledger, checkpoints, recollection, claim, .. } = setup;
+    let Setup { engine_peers, engine_port, metrics, stopping, .. } = setup;
     let chain = *ledger.read().chain();
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
@@ -143,8 +157,10 @@ pub(super) async fn start(
         topics,
         open: config.open,
         gossip_bytes_per_s: config.gossip_bytes_per_s_max,
+        recollection: recollection.clone(),
+        claim,
         engine_peers,
-        engine_port,
+        engine_port: engine_port.clone(),
         heard,
         metrics: metrics.clone(),
         connected,
@@ -165,9 +181,9 @@ pub(super) async fn start(
     let run = async move {
         tokio::select! {
             () = stopped(stopping) => {}
-            () = judge(ledger.clone(), checkpoints, metrics, told, tell) => {}
+            () = judge(ledger.clone(), checkpoints, recollection, metrics, told, tell) => {}
             () = collect(ledger, to_send) => {}
-            () = me.run(judged, batches, own) => {}
+            () = me.run(judged, batches, own, engine_port) => {}
         }
     };
     Ok((endpoint, run))
@@ -200,6 +216,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, at: Endpoint) -> Result<Endpoint, 
 async fn judge(
     ledger: Ledger,
     checkpoints: Checkpoints,
+    recollection: Recollection,
     metrics: Metrics,
     mut told: mpsc::Receiver<Told>,
     judged: mpsc::Sender<Judged>,
@@ -220,6 +237,12 @@ async fn judge(
                 });
                 verdict
             })),
+            What::Memory(validator, memory) => {
+                if let Err(error) = recollection.told(validator, &memory) {
+                    tracing::error!(%error, "what this node's key signed could not be kept");
+                }
+                continue;
+            }
         };
         if judged.send(Judged { peer, from, worth, all_cosignatures }).await.is_err() {
             return;
@@ -287,6 +310,7 @@ impl Loop {
         mut judged: mpsc::Receiver<Judged>,
         mut batches: mpsc::Receiver<Vec<u8>>,
         mut own: watch::Receiver<Option<Bytes>>,
+        mut engine_port: watch::Receiver<Option<u16>>,
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -301,6 +325,8 @@ impl Loop {
                         self.publish(self.topics.checkpoints.clone(), cosignature.to_vec());
                     }
                 }
+                // Where the engine listens, others wait to hear.
+                Ok(()) = engine_port.changed() => self.greet_all(),
                 _ = ticks.tick() => self.tick(),
                 else => return,
             }
@@ -350,6 +376,9 @@ impl Loop {
             gossip: Bucket::new(rate, now),
             asks: Bucket::new(ASKS_PER_S, now),
             pages: 0,
+            votes_with: None,
+            greeting: None,
+            clock: None,
         });
         if called.is_some() {
             // Where it was called is where it can be called again.
@@ -406,8 +435,7 @@ impl Loop {
             self.greeted = now;
             // Once for all peers: the pool may be long.
             (self.aged, self.all) = (self.ledger.summary(AGED), self.ledger.summary(Duration::ZERO));
-            let peers: Vec<_> = self.peers.keys().copied().collect();
-            peers.into_iter().for_each(|peer| self.greet(peer));
+            self.greet_all();
         }
     }
 
@@ -518,6 +546,8 @@ impl Loop {
         let name = |contact: &Contact| Endpoint { peer: contact.found, ..contact.endpoint }.to_string();
         Hello {
             consensus_port: self.engine_port.borrow().unwrap_or(0),
+            claim: self.claim.clone(),
+            clock: self.ledger.clock().read().wall_ms,
             tip: self.ledger.read().tip().height,
             waiting: self.aged,
             cosigned: digest_of(&self.checkpoints.latest()),
@@ -525,13 +555,22 @@ impl Loop {
         }
     }
 
-    fn ask(&mut self, peer: PeerId, ask: Ask) {
-        self.swarm.behaviour_mut().pull.send_request(&peer, ask);
+    fn ask(&mut self, peer: PeerId, ask: Ask) -> OutboundRequestId {
+        self.swarm.behaviour_mut().pull.send_request(&peer, ask)
     }
 
     fn greet(&mut self, peer: PeerId) {
         let hello = self.hello();
-        self.ask(peer, Ask::Hello(hello));
+        let boot_ms = self.ledger.clock().read().boot_ms;
+        let request = self.ask(peer, Ask::Hello(hello));
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.greeting = Some((request, boot_ms));
+        }
+    }
+
+    fn greet_all(&mut self) {
+        let peers: Vec<_> = self.peers.keys().copied().collect();
+        peers.into_iter().for_each(|peer| self.greet(peer));
     }
 
     fn pull(&mut self, event: request_response::Event<Ask, Tell>) {
@@ -553,13 +592,17 @@ impl Loop {
                         let latest = self.checkpoints.latest().into_iter().take(COSIGNATURES_MAX);
                         Tell::Cosignatures(latest.map(Blob).collect())
                     }
+                    Ask::Remembered(keys) => Tell::Remembered(self.recollection.of(&keys)),
                 };
                 self.metrics.network().pulled(Way::In, "answered");
                 // Whoever asked may be gone.
                 let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
             }
-            request_response::Event::Message { peer, message: Pull::Response { response, .. }, .. } => {
+            request_response::Event::Message { peer, message: Pull::Response { request_id, response }, .. } => {
                 self.metrics.network().pulled(Way::Out, "answered");
+                if let Tell::Hello(hello) = &response {
+                    self.told_time(peer, request_id, hello.clock);
+                }
                 self.answered(peer, response);
             }
             request_response::Event::OutboundFailure { peer, error, .. } => {
@@ -591,6 +634,12 @@ impl Loop {
                 let what = What::Cosignatures(all.into_iter().map(|one| one.0).collect());
                 self.hand_over(Told { peer, from: From::Pull, what });
             }
+            Tell::Remembered(memory) => {
+                if let Some(validator) = self.peers.get(&peer).and_then(|known| known.votes_with) {
+                    let what = What::Memory(validator, Box::new(memory));
+                    self.hand_over(Told { peer, from: From::Pull, what });
+                }
+            }
         }
     }
 
@@ -602,7 +651,8 @@ impl Loop {
 
     /// A peer said what it has and where it can be reached.
     fn greeted_by(&mut self, peer: PeerId, hello: Hello) {
-        let Hello { consensus_port, waiting, cosigned, introduced, .. } = hello;
+        let Hello { consensus_port, claim, waiting, cosigned, introduced, .. } = hello;
+        self.claimed(peer, claim.as_ref());
         if cosigned == digest_of(&self.checkpoints.latest()) {
             self.heard.store(true, Ordering::Relaxed);
         } else {
@@ -620,6 +670,44 @@ impl Loop {
         if is_contact && self.open {
             self.meet(introduced);
         }
+    }
+
+    /// A peer showed which key it votes with, and is asked what it remembers of this node's.
+    fn claimed(&mut self, peer: PeerId, claim: Option<&Claim>) {
+        let (Some(claim), Some(known)) = (claim, self.peers.get_mut(&peer)) else { return };
+        if known.votes_with != Some(claim.key.id()) {
+            // Its signature is checked once; a peer that votes with a new key shows another.
+            let Some(key) = claim.check(&peer, self.ledger.read().chain()) else {
+                return self.blame(peer, "a claim to a voting key that is not its own");
+            };
+            known.votes_with = Some(key);
+        }
+        if let Some(keys) = self.recollection.question() {
+            self.ask(peer, Ask::Remembered(keys));
+        }
+    }
+
+    /// A peer told its time in answer to a greeting.
+    fn told_time(&mut self, peer: PeerId, request: OutboundRequestId, theirs: u64) {
+        let boot_ms = self.ledger.clock().read().boot_ms;
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some((_, asked)) = known.greeting.take_if(|(greeting, _)| *greeting == request) else { return };
+        known.clock = Some(Offset::new(theirs, asked, boot_ms));
+        let (validators, me) = {
+            let state = self.ledger.read();
+            let all: BTreeSet<KeyId> = state.validators().iter().map(|one| one.vote.key.id()).collect();
+            (all, self.recollection.voting_key())
+        };
+        // One for each validator, though several peers may claim its key.
+        let others: BTreeMap<KeyId, Offset> = self
+            .peers
+            .values()
+            .filter_map(|peer| Some((peer.votes_with?, peer.clock?)))
+            .filter(|(key, _)| *key != me && validators.contains(key))
+            .collect();
+        let others: Vec<Offset> = others.into_values().collect();
+        // So many that one of them is honest.
+        self.ledger.clock().compare(&others, (validators.len() - 1) / 3 + 1);
     }
 
     /// Nodes that a contact named: a node that was told of one only should not depend on it.

@@ -26,6 +26,7 @@ use crate::consensus::EnginePeers;
 use crate::ledger::Ledger;
 use crate::mempool::PoolLimits;
 use crate::metrics::Metrics;
+use crate::recollection::{Memory, Recollection};
 use crate::storage::memory::MemoryDisk;
 use crate::storage::sample::{START_MS, Sample};
 
@@ -55,11 +56,15 @@ impl Node {
         let ledger = Ledger::new(state, store, clock, PoolLimits::default());
         let (stop, stopping) = watch::channel(false);
         let metrics = Metrics::new();
+        let checkpoints = Checkpoints::new(ledger.clone(), None, home.path().join("checkpoint"));
+        let me = secret(n).public().id();
         let setup = Setup {
             identity: secret(n),
             config: config::Network::new("/ip4/127.0.0.1/tcp/0".parse().unwrap(), peers, open),
             ledger: ledger.clone(),
-            checkpoints: Checkpoints::new(ledger.clone(), None, home.path().join("checkpoint")),
+            recollection: Recollection::new(ledger.clone(), checkpoints.clone(), None, me).unwrap(),
+            checkpoints,
+            claim: None,
             engine_peers: EnginePeers::default(),
             engine_port: watch::channel(None).1,
             metrics: metrics.clone(),
@@ -147,6 +152,7 @@ impl Hostile {
                     Ask::Ids { .. } => Tell::Ids(self.ids.clone()),
                     Ask::Records(_) => Tell::Records(self.records.iter().cloned().map(Blob).collect()),
                     Ask::Cosignatures => Tell::Cosignatures(Vec::new()),
+                    Ask::Remembered(_) => Tell::Remembered(Memory::default()),
                 };
                 let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
             }

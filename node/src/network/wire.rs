@@ -8,6 +8,7 @@
 //!     Ids(after)    which records have waited a while       -> Ids, ascending, at most 4,096
 //!     Records(ids)  those of them that still wait           -> Records, as many as fit
 //!     Cosignatures  the latest of each validator            -> Cosignatures
+//!     Remembered    what did I sign                         -> Remembered
 //! ```
 //!
 //! Everything goes through the ledger's canonical codec and has a bound that is checked before anything is
@@ -18,13 +19,17 @@ use std::io;
 
 use async_trait::async_trait;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
+use libp2p::{PeerId, StreamProtocol};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use writ_engine::PeerClaim;
 use writ_proto::codec::{self, Blob};
 use writ_proto::hash::Digest;
+use writ_proto::key::{KeyId, PublicKey, Signature};
 use writ_proto::record::RecordId;
+
+use crate::recollection::{Keys, Memory};
 
 /// Bytes of a batch of records, its frame included: a few hundred records of the usual size.
 pub(super) const BATCH_BYTES_MAX: usize = 128 * 1024;
@@ -67,11 +72,32 @@ impl Summary {
     }
 }
 
+/// Shows that a node votes with a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub(crate) key: PublicKey,
+    /// Over its peer id, as in [`PeerClaim`].
+    pub(crate) signature: Signature,
+}
+
+impl Claim {
+    /// The id of the key, if it really is that of `peer` on chain `chain`.
+    pub(super) fn check(&self, peer: &PeerId, chain: &Digest) -> Option<KeyId> {
+        let claim = PeerClaim { key: self.key, peer: peer.to_bytes() };
+        self.key.verify(&claim.signed_bytes(chain), &self.signature).ok()?;
+        Some(self.key.id())
+    }
+}
+
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hello {
     /// The port at which its engine listens, at the address that it is reached at.
     pub(super) consensus_port: u16,
+    /// The key that it votes with, should it be a validator's.
+    pub(super) claim: Option<Claim>,
+    /// Its wall clock, in milliseconds since the Unix epoch.
+    pub(super) clock: u64,
     /// The height of its last block.
     pub(super) tip: u64,
     /// The records that have waited here a while.
@@ -89,6 +115,7 @@ pub(super) enum Ask {
     Ids { after: Option<RecordId> },
     Records(Vec<RecordId>),
     Cosignatures,
+    Remembered(Keys),
 }
 
 /// An answer.
@@ -98,6 +125,7 @@ pub(super) enum Tell {
     Ids(Vec<RecordId>),
     Records(Vec<Blob>),
     Cosignatures(Vec<Blob>),
+    Remembered(Memory),
 }
 
 /// The bytes of a batch.
@@ -175,6 +203,8 @@ async fn write<M: Serialize, T: AsyncWrite + Unpin + Send>(io: &mut T, message: 
 mod tests {
     use super::*;
     use futures::executor::block_on;
+    use writ_engine::{Said, Signed};
+    use writ_proto::certificate::{Vote, VoteKind};
 
     fn id(n: u8) -> RecordId {
         RecordId(Digest([n; 32]))
@@ -190,8 +220,11 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_is_heard() {
+        let claim = Claim { key: PublicKey([5; 32]), signature: Signature([6; 64]) };
         let hello = Hello {
             consensus_port: 7102,
+            claim: Some(claim),
+            clock: 1_800_000_000_000,
             tip: 9,
             waiting: Summary { count: 1, mix: Digest([3; 32]) },
             cosigned: Digest([4; 32]),
@@ -202,11 +235,21 @@ mod tests {
             Ask::Ids { after: Some(id(1)) },
             Ask::Records(vec![id(1); ASKED_RECORDS_MAX]),
             Ask::Cosignatures,
+            Ask::Remembered(Keys { vote: KeyId([1; 32]), checkpoint: Some(KeyId([2; 32])) }),
         ] {
             assert_eq!(through::<_, ASK_BYTES_MAX>(&ask).unwrap(), ask);
         }
         let records = vec![Blob(vec![7; TOLD_RECORDS_BYTES_MAX / 512]); 512];
-        for tell in [Tell::Hello(hello), Tell::Ids(vec![id(2); IDS_MAX]), Tell::Records(records)] {
+        let vote = Vote { kind: VoteKind::Prevote, height: 7, round: 1, value: None, voter: KeyId([1; 32]) };
+        let said = Signed { said: Said::Vote(vote), signature: Signature([6; 64]) };
+        let memory = Memory { said: Some(said), cosigned: Some(Blob(vec![1, 2])) };
+        for tell in [
+            Tell::Hello(hello),
+            Tell::Ids(vec![id(2); IDS_MAX]),
+            Tell::Records(records),
+            Tell::Remembered(memory),
+            Tell::Remembered(Memory::default()),
+        ] {
             assert_eq!(through::<_, TELL_BYTES_MAX>(&tell).unwrap(), tell);
         }
     }

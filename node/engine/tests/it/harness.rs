@@ -353,6 +353,7 @@ pub(crate) fn config(name: &str, home: &Path, network: Option<Network>) -> Confi
         timeouts: Timeouts::default(),
         value_bytes_max: VALUE_BYTES_MAX,
         network,
+        witness: writ_engine::Witness::default(),
         #[cfg(feature = "byzantine")]
         misbehaviour: None,
     }

@@ -284,3 +284,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_others_have_kept_is_neither_contradicted_nor_gone_behind() {
+    let (dir, elsewhere) = (begun(), begun());
+    let (guard, other) = (open(dir.path()).unwrap(), open(elsewhere.path()).unwrap());
+    let later = Ask(9, 3, 200).of(&other).unwrap();
+    Ask(5, 1, 100).of(&guard).unwrap();
+    assert_eq!(guard.learn(&later).unwrap(), Learned::New);
+    assert_eq!(guard.learn(&later).unwrap(), Learned::Known);
+    drop(guard);
+    let guard = open(dir.path()).unwrap();
+    assert!(matches!(Ask(8, 1, 300).of(&guard), Err(CheckpointRefused::Smaller { last: 9, .. })));
+    assert!(matches!(Ask(9, 1, 300).of(&guard), Err(CheckpointRefused::Conflict { .. })));
+    assert_eq!(Ask(9, 3, 150).of(&guard).unwrap().time, 200, "its time does not go back either");
+    let smaller = Cosignature { size: 7, ..later };
+    assert_eq!(guard.learn(&smaller).unwrap(), Learned::Known);
+    assert_eq!(guard.learn(&Cosignature { root: Digest([4; 32]), ..later }).unwrap(), Learned::Conflict);
+    let stranger = Cosignature { key: SecretKey::from_seed(&[2; 32]).public().id(), size: 99, ..later };
+    assert_eq!(guard.learn(&stranger).unwrap(), Learned::Foreign);
+    assert!(Ask(10, 1, 300).of(&guard).is_ok());
+}

@@ -403,3 +403,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_others_have_kept_is_signed_no_second_time() {
+    // The same key signed on elsewhere; then this guard was put back as it was.
+    let elsewhere = begun();
+    let other = open(elsewhere.path()).unwrap();
+    let learn = |guard: &SignGuard, ask: Ask, signature: Signature| match ask.2 {
+        Step::Proposal => guard.learn_proposal(&ask.proposal(ask.0, ask.1, ask.3, ask.4), signature).unwrap(),
+        Step::Prevote | Step::Precommit => guard.learn_vote(&ask.vote(ask.0, ask.1, ask.2, ask.3), signature).unwrap(),
+    };
+    let later = [proposal(7, 1, 4), prevote(7, 1, 4), precommit(7, 1, 0)];
+    let signatures = later.map(|ask| ask.of(&other).unwrap());
+    let dir = begun();
+    let guard = open(dir.path()).unwrap();
+    let own = prevote(5, 0, 1);
+    let own_signature = own.of(&guard).unwrap();
+    assert_eq!(learn(&guard, own, own_signature), Learned::Known);
+
+    assert_eq!(learn(&guard, later[1], signatures[1]), Learned::New);
+    assert_eq!(later[1].of(&guard).unwrap(), signatures[1], "it gives what was signed");
+    for refused in [prevote(7, 1, 5), prevote(7, 1, 0), proposal(7, 1, 4), precommit(6, 9, 1), prevote(5, 0, 1)] {
+        assert!(refused.of(&guard).is_err(), "{refused:?}");
+    }
+    assert_eq!(learn(&guard, later[0], signatures[0]), Learned::Known, "nothing is signed there any more");
+    assert_eq!(learn(&guard, later[2], signatures[2]), Learned::New);
+    drop(guard);
+    let guard = open(dir.path()).unwrap();
+    assert!(precommit(7, 1, 4).of(&guard).is_err(), "it is on disk");
+    assert!(prevote(7, 2, 4).of(&guard).is_ok(), "what comes after it is free");
+}
+
+#[test]
+fn nobody_teaches_a_guard_what_its_key_did_not_sign() {
+    let (dir, elsewhere) = (begun(), begun());
+    let (guard, other) = (open(dir.path()).unwrap(), open(elsewhere.path()).unwrap());
+    let ask = prevote(9, 0, 1);
+    let signature = ask.of(&other).unwrap();
+    let vote = ask.vote(9, 0, Step::Prevote, 1);
+    let stranger = SecretKey::from_seed(&[2; 32]);
+    let in_its_name = Vote { voter: stranger.public().id(), ..vote };
+    let theirs = stranger.sign_in(Domain::Vote, &in_its_name.signed_bytes(&CHAIN));
+    for (case, vote, signature) in [
+        ("another key's", in_its_name, theirs),
+        ("another's signature", vote, theirs),
+        ("another value", Vote { value: None, ..vote }, signature),
+        ("another height", Vote { height: u64::MAX, ..vote }, signature),
+    ] {
+        assert_eq!(guard.learn_vote(&vote, signature).unwrap(), Learned::Foreign, "{case}");
+    }
+    assert!(prevote(9, 0, 2).of(&guard).is_ok(), "so it has learned nothing");
+    assert_eq!(guard.learn_vote(&vote, signature).unwrap(), Learned::Conflict, "and this is a second statement");
+}

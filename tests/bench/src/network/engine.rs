@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use writ_engine::{
     Application, Candidate, Config, Engine, Evidence, Fatal, Held, Network, PeerClaim, Proposed, SignRefused, Timeouts,
-    Validator, Verdict, VoteSigner,
+    Validator, Verdict, VoteSigner, Witness,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote};
 use writ_proto::hash::{Digest, Domain};
@@ -70,6 +70,7 @@ impl Engines {
                 timeouts: Timeouts::default(),
                 value_bytes_max: BLOCK_BYTES_MAX,
                 network: Some(Network::new(identity, "/ip4/127.0.0.1/tcp/0", peers.clone())),
+                witness: Witness::default(),
             };
             let app = Nothing {
                 me: key.public().id(),
