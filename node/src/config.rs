@@ -119,6 +119,11 @@ mod defaults {
     }
 }
 
+/// The longest that anything may take, an hour: more is a mistake, or for ever.
+const TIME_MS_MAX: u64 = 3_600_000;
+/// The most of anything that is counted: a tebibyte, or far more connections and records than any machine has room for.
+const COUNT_MAX: u64 = 1 << 40;
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,13 +146,17 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
-    /// A bound of nothing.
-    #[error("`{field}` is 0 in `{path}`, expected at least 1")]
-    Zero {
+    /// A bound of nothing, or of no sense.
+    #[error("`{field}` is {found} in `{path}`, expected 1 to {most}")]
+    Bound {
         /// Which file.
         path: String,
         /// Which member.
         field: &'static str,
+        /// What it is.
+        found: u64,
+        /// What it may be.
+        most: u64,
     },
     /// Members that do not go together.
     #[error("`{field}` in `{path}` cannot be used: {reason}")]
@@ -197,18 +206,23 @@ impl Config {
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         let config: Self = toml::from_str(&text)
             .map_err(|source| ConfigError::Malformed { path: path.clone(), source: Box::new(source) })?;
-        let bounds = [
-            ("http.connections_max", config.http.connections_max as u64),
+        let times = [
             ("http.header_timeout_ms", config.http.header_timeout_ms),
             ("http.body_timeout_ms", config.http.body_timeout_ms),
             ("http.idle_timeout_ms", config.http.idle_timeout_ms),
+        ];
+        let counts = [
+            ("http.connections_max", config.http.connections_max as u64),
             ("pool.records_max", config.pool.records_max as u64),
             ("pool.bytes_max", config.pool.bytes_max as u64),
         ];
-        if let Some((field, _)) = bounds.into_iter().chain(config.consensus.bounds()).find(|(_, value)| *value == 0) {
-            return Err(ConfigError::Zero { path, field });
+        let times = times.into_iter().chain(config.consensus.times()).map(|(field, found)| (field, found, TIME_MS_MAX));
+        let counts = counts.into_iter().map(|(field, found)| (field, found, COUNT_MAX));
+        if let Some((field, found, most)) = times.chain(counts).find(|(_, found, most)| !(1..=*most).contains(found)) {
+            return Err(ConfigError::Bound { path, field, found, most });
         }
-        match config.network.as_ref().and_then(Network::fault) {
+        let fault = config.network.as_ref().and_then(|network| network.fault(config.http.listen));
+        match fault {
             Some((field, reason)) => Err(ConfigError::Unusable { path, field, reason }),
             None => Ok(config),
         }
@@ -320,7 +334,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("writ.toml");
         let network = |more: &str| {
-            format!("[http]\nlisten = \"127.0.0.1:1\"\n[network]\nlisten = \"/ip4/127.0.0.1/tcp/1\"\n{more}\n")
+            format!("[http]\nlisten = \"127.0.0.1:7001\"\n[network]\nlisten = \"/ip4/127.0.0.1/tcp/1\"\n{more}\n")
         };
         for (text, said) in [
             ("[http]\nlisten = \"127.0.0.1:1\"\nconections_max = 3\n", "is not a configuration"),
@@ -333,6 +347,11 @@ mod tests {
             (&network("peers = [\"/dns4/localhost/tcp/2\"]"), "is not a configuration"),
             (&network("allow = [\"me\"]"), "is not a configuration"),
             (&network("open = true\n[consensus]\nrebroadcast_ms = 0"), "consensus.rebroadcast_ms"),
+            (&network("open = true\n[consensus]\npropose_timeout_ms = 3600001"), "expected 1 to 3600000"),
+            (&network("gossip_bytes_per_s_max = 0"), "network.gossip_bytes_per_s_max"),
+            (&network("consensus_listen = \"/ip4/127.0.0.1/tcp/7001\""), "taken by `http.listen`"),
+            (&network("consensus_listen = \"/ip4/0.0.0.0/tcp/7001\""), "taken by `http.listen`"),
+            ("[http]\nlisten = \"127.0.0.1:1\"\nidle_timeout_ms = 18446744073709551615\n", "http.idle_timeout_ms"),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = Config::read(&file).unwrap_err().to_string();

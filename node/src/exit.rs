@@ -3,6 +3,7 @@
 //! A supervisor reads nothing else, so every end has its code, found by looking through an error's causes for
 //! the one that decides: a failed disk under a stopped engine is a failed disk.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use writ_engine::{EngineError, Refusing};
@@ -139,8 +140,13 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(of_refusing(refused.because));
     }
     if let Some(error) = cause.downcast_ref::<ConfigError>() {
-        // What cannot be read may lie on a disk that is not there yet.
-        return Some(if matches!(error, ConfigError::Read { .. }) { Exit::Failed } else { Exit::Config });
+        return Some(match error {
+            // It is there, and no text.
+            ConfigError::Read { source, .. } if source.kind() == ErrorKind::InvalidData => Exit::Config,
+            // What cannot be read may lie on a disk that is not there yet.
+            ConfigError::Read { .. } => Exit::Failed,
+            _ => Exit::Config,
+        });
     }
     if let Some(refusal) = cause.downcast_ref::<Refusal>() {
         return (refusal.code == Code::Unsupported && refusal.field == Some("protocol")).then_some(Exit::Version);
@@ -264,7 +270,7 @@ mod tests {
     }
 
     fn zero() -> ConfigError {
-        ConfigError::Zero { path: "writ.toml".into(), field: "pool.bytes_max" }
+        ConfigError::Bound { path: "writ.toml".into(), field: "pool.bytes_max", found: 0, most: 9 }
     }
 
     #[test]

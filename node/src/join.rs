@@ -39,7 +39,11 @@ pub fn join(
     println!("{}", home.path().display());
     eprintln!("chain   {chain}");
     eprintln!("answers http://{} once it runs: writ-node run --home {}", config.http.listen, home.path().display());
-    eprintln!("peer    {}", endpoint(home)?);
+    let own = endpoint(home)?;
+    eprintln!("peer    {own}");
+    if own.socket.ip().is_unspecified() {
+        eprintln!("note: others need this machine's address in the place of `{}`", own.socket.ip());
+    }
     Ok(())
 }
 

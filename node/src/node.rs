@@ -349,6 +349,7 @@ fn open(home: &Home, config: &Config, genesis: Genesis) -> anyhow::Result<Opened
 /// Opens what cosigns checkpoints: nothing, if the home has no key for that, or its guard is lost and others cosign.
 fn open_cosigner(home: &Home, config: &Config, ledger: &Ledger) -> anyhow::Result<Option<CheckpointGuard>> {
     if !home.checkpoint_key().exists() {
+        tracing::warn!(key = %home.checkpoint_key().display(), "there is no checkpoint key: this node cosigns nothing");
         return Ok(None);
     }
     let key = key_file::read(&home.checkpoint_key())?;

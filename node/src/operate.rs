@@ -40,7 +40,9 @@ pub fn restore(home: &Home, plan: Option<&Plan>, sign_above: Option<u64>) -> any
             );
         }
         match restored.signing {
-            Signing::NoKey => eprintln!("note: there is no voting key here, so this node follows"),
+            Signing::NoKey => eprintln!(
+                "note: there are no keys here, so this home is only to be looked at (`writ-node check`); to run it, make one with `writ-node join` first and restore into that"
+            ),
             Signing::Guarded => eprintln!("note: the sign guard is in its place and stays as it was"),
             Signing::Above(height) => {
                 eprintln!("note: the sign guard stays as it was: nothing is signed up to height {height}")

@@ -1,5 +1,6 @@
 //! The part of `writ.toml` about other nodes.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use libp2p::PeerId;
@@ -72,15 +73,25 @@ impl Network {
     }
 
     /// What cannot be: the member at fault, and why.
-    pub(super) fn fault(&self) -> Option<(&'static str, String)> {
+    pub(super) fn fault(&self, http: SocketAddr) -> Option<(&'static str, String)> {
         if self.listen.peer.is_some() || self.consensus().peer.is_some() {
             return Some(("network.listen", "a place to listen at has no peer id".into()));
         }
         if self.listen.socket.port() != 0 && self.consensus() == self.listen {
             return Some(("network.consensus_listen", format!("`{}` is taken by `network.listen`", self.listen)));
         }
-        if self.peers_max == 0 || self.gossip_bytes_per_s_max == 0 {
+        for (field, place) in [("network.listen", self.listen), ("network.consensus_listen", self.consensus())] {
+            let (ours, theirs) = (place.socket.ip(), http.ip());
+            let is_shared = ours == theirs || [ours, theirs].iter().any(IpAddr::is_unspecified);
+            if place.socket.port() != 0 && place.socket.port() == http.port() && is_shared {
+                return Some((field, format!("`{place}` is taken by `http.listen`")));
+            }
+        }
+        if self.peers_max == 0 {
             return Some(("network.peers_max", "a bound of 0 keeps everybody out".into()));
+        }
+        if self.gossip_bytes_per_s_max == 0 {
+            return Some(("network.gossip_bytes_per_s_max", "a bound of 0 lets nobody say anything".into()));
         }
         let nameless = self.peers.iter().find(|peer| peer.peer.is_none());
         match nameless {
@@ -168,8 +179,8 @@ impl Consensus {
         }
     }
 
-    /// The members, for the check that none is 0.
-    pub(super) fn bounds(&self) -> [(&'static str, u64); 5] {
+    /// The members, for the check that each is a time.
+    pub(super) fn times(&self) -> [(&'static str, u64); 5] {
         [
             ("consensus.propose_timeout_ms", self.propose_timeout_ms),
             ("consensus.prevote_timeout_ms", self.prevote_timeout_ms),

@@ -25,6 +25,10 @@ const STRUCK_MAX: usize = 4096;
 /// How long to wait before a lost peer is called again, at first and at most.
 const CALL_AGAIN_MIN: Duration = Duration::from_millis(200);
 const CALL_AGAIN_MAX: Duration = Duration::from_secs(2);
+/// How long to wait before a node of another chain is called again: somebody may set it right.
+const CALL_FOREIGN: Duration = Duration::from_secs(30);
+/// Calls in a row that a node which another one named may leave unanswered.
+const INTRODUCED_FAILURES: usize = 10;
 /// How long a call may stay unanswered, after which another is made.
 const CALL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -103,13 +107,26 @@ pub(super) struct Contact {
     pub(super) endpoint: Endpoint,
     /// Who answered there, for an endpoint without a peer id.
     pub(super) found: Option<PeerId>,
+    /// Another node named it; else the operator did.
+    pub(super) introduced: bool,
     next_call: Instant,
     wait: Duration,
+    failures: usize,
 }
 
 impl Contact {
     pub(super) fn new(endpoint: Endpoint, now: Instant) -> Self {
-        Self { endpoint, found: endpoint.peer, next_call: now, wait: CALL_AGAIN_MIN }
+        Self { endpoint, found: endpoint.peer, introduced: false, next_call: now, wait: CALL_AGAIN_MIN, failures: 0 }
+    }
+
+    /// Of a node that another one named.
+    pub(super) fn introduced(endpoint: Endpoint, now: Instant) -> Self {
+        Self { introduced: true, ..Self::new(endpoint, now) }
+    }
+
+    /// Whether it need not be called any more: nobody but another node named it, and it does not answer.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.introduced && self.failures >= INTRODUCED_FAILURES
     }
 
     /// Whether to call it now; if so it is taken to be done.
@@ -125,12 +142,18 @@ impl Contact {
     pub(super) fn lost(&mut self, now: Instant) {
         self.next_call = now + self.wait;
         self.wait = (self.wait * 2).min(CALL_AGAIN_MAX);
+        self.failures += 1;
+    }
+
+    /// It is there, and of another chain: there is no use in calling it soon.
+    pub(super) fn is_foreign(&mut self) {
+        self.wait = CALL_FOREIGN;
     }
 
     /// It answered.
     pub(super) fn reached(&mut self, peer: PeerId) {
         self.found = Some(peer);
-        self.wait = CALL_AGAIN_MIN;
+        (self.wait, self.failures) = (CALL_AGAIN_MIN, 0);
     }
 }
 
@@ -179,8 +202,23 @@ mod tests {
             at = next;
         }
         assert_eq!(waits, [200, 400, 800, 1600, 2000, 2000]);
+        assert!(!contact.is_given_up(), "whom the operator named, ever");
         contact.reached(PeerId::random());
         contact.lost(at);
         assert!(contact.is_due(at + CALL_AGAIN_MIN));
+    }
+
+    #[test]
+    fn whom_only_another_node_named_is_given_up_if_it_does_not_answer() {
+        let now = Instant::now();
+        let place = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        let (mut named, mut introduced) = (Contact::new(place, now), Contact::introduced(place, now));
+        for contact in [&mut named, &mut introduced] {
+            (0..INTRODUCED_FAILURES - 1).for_each(|_| contact.lost(now));
+            assert!(!contact.is_given_up());
+            contact.reached(PeerId::random());
+            (0..INTRODUCED_FAILURES).for_each(|_| contact.lost(now));
+        }
+        assert!(introduced.is_given_up() && !named.is_given_up());
     }
 }

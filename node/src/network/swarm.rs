@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
-use libp2p::request_response::{self, Message as Pull, OutboundRequestId};
+use libp2p::request_response::{self, Message as Pull, OutboundFailure, OutboundRequestId};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, ping};
@@ -121,7 +121,6 @@ struct Loop {
     metrics: Metrics,
     connected: Arc<AtomicUsize>,
     contacts: Vec<Contact>,
-    introduced: usize,
     calls: HashMap<ConnectionId, Endpoint>,
     peers: HashMap<PeerId, Peer>,
     blame: Blame,
@@ -165,7 +164,6 @@ pub(super) async fn start(
         metrics: metrics.clone(),
         connected,
         contacts: config.peers.iter().map(|peer| Contact::new(*peer, now)).collect(),
-        introduced: 0,
         calls: HashMap::new(),
         peers: HashMap::new(),
         blame: Blame::default(),
@@ -441,6 +439,7 @@ impl Loop {
 
     /// Calls the contacts that are not connected.
     fn call(&mut self, now: Instant) {
+        self.contacts.retain(|contact| !contact.is_given_up());
         for contact in &mut self.contacts {
             let away =
                 contact.found.is_none_or(|peer| !self.peers.contains_key(&peer) && !self.blame.is_shut_out(&peer));
@@ -605,6 +604,16 @@ impl Loop {
                 }
                 self.answered(peer, response);
             }
+            request_response::Event::OutboundFailure { peer, error: OutboundFailure::UnsupportedProtocols, .. } => {
+                // The protocol's name carries the chain.
+                if self.peers.contains_key(&peer) {
+                    tracing::warn!(%peer, "a peer is of another chain, or another version of this program");
+                }
+                let contacts = self.contacts.iter_mut().filter(|contact| contact.found == Some(peer));
+                contacts.for_each(Contact::is_foreign);
+                // It may be gone by itself.
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
             request_response::Event::OutboundFailure { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "a peer did not answer");
                 self.metrics.network().pulled(Way::Out, "failed");
@@ -717,9 +726,9 @@ impl Loop {
             let Ok(endpoint) = text.parse::<Endpoint>() else { continue };
             let Some(peer) = endpoint.peer else { continue };
             let is_known = peer == me || self.contacts.iter().any(|contact| contact.found == Some(peer));
-            if !is_known && self.introduced < INTRODUCED_CALLED_MAX {
-                self.introduced += 1;
-                self.contacts.push(Contact::new(endpoint, Instant::now()));
+            let introduced = self.contacts.iter().filter(|contact| contact.introduced).count();
+            if !is_known && introduced < INTRODUCED_CALLED_MAX {
+                self.contacts.push(Contact::introduced(endpoint, Instant::now()));
             }
         }
     }

@@ -241,6 +241,7 @@ async fn nodes_of_another_chain_have_nothing_to_say_to_each_other() {
     stranger.ledger.submit(record.bytes().to_vec()).unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert!(!node.holds(&record.id()));
+    until("they part", || node.network.peers() == 0).await;
     assert_eq!(node.counted("writ_gossip_received_total{kind=\"records\"}"), 0);
 }
 

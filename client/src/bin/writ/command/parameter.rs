@@ -76,8 +76,8 @@ pub(super) fn set(options: &Set, context: &Context) -> Result<Exit, Failure> {
         clock_bound_ms: options.clock_bound_ms.unwrap_or(old.clock_bound_ms),
         proposal_age_ms_max: options.proposal_age_ms_max.unwrap_or(old.proposal_age_ms_max),
     };
-    if new.submit_ahead_ms_max == 0 || new.clock_bound_ms == 0 {
-        return Err(Failure::misused("a bound of 0 milliseconds would refuse everything"));
+    if let Err(refusal) = new.check() {
+        return Err(Failure::misused(refusal.detail));
     }
     for ((name, new), (_, old)) in parameter_fields(&new).into_iter().zip(parameter_fields(old)) {
         if new != old {
