@@ -233,13 +233,11 @@ fn engine_config(home: &Home, config: &Config, ledger: &Ledger, identity: Option
         only_peers: !network.open,
         ..writ_engine::Network::new(identity.clone(), network.consensus().to_string(), Vec::new())
     });
+    let chain = *ledger.read().chain();
     writ_engine::Config {
-        chain: *ledger.read().chain(),
-        moniker: "writ".into(),
-        home: home.path().to_path_buf(),
         timeouts: config.consensus.timeouts(),
-        value_bytes_max: BLOCK_BYTES_MAX,
         network,
+        ..writ_engine::Config::new(chain, home.path(), BLOCK_BYTES_MAX)
     }
 }
 

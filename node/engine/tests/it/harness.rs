@@ -10,7 +10,7 @@ use ed25519_dalek::Signer as _;
 use tokio::sync::Notify;
 use writ_engine::{
     Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed, Refusing,
-    SignRefused, Source, Timeouts, Validator, Verdict, VoteSigner, proposer,
+    SignRefused, Source, Validator, Verdict, VoteSigner, proposer,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind, quorum};
 use writ_proto::hash::{Digest, Domain};
@@ -345,17 +345,7 @@ impl VoteSigner for TestSigner {
 }
 
 pub(crate) fn config(name: &str, home: &Path, network: Option<Network>) -> Config {
-    let (moniker, home) = (name.to_owned(), home.to_owned());
-    Config {
-        chain: CHAIN,
-        moniker,
-        home,
-        timeouts: Timeouts::default(),
-        value_bytes_max: VALUE_BYTES_MAX,
-        network,
-        #[cfg(feature = "byzantine")]
-        misbehaviour: None,
-    }
+    Config { moniker: name.to_owned(), network, ..Config::new(CHAIN, home, VALUE_BYTES_MAX) }
 }
 
 /// A network on a port of its own, known to `peers`.
