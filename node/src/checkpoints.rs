@@ -240,6 +240,12 @@ impl Checkpoints {
         self.0.outgoing.subscribe()
     }
 
+    /// Says `cosignature` as if it were this node's own.
+    #[cfg(feature = "byzantine")]
+    pub(crate) fn say(&self, cosignature: Bytes) {
+        self.0.outgoing.send_replace(Some(cosignature));
+    }
+
     /// The latest cosignature of each validator, encoded, for a peer that connects.
     pub fn latest(&self) -> Vec<Vec<u8>> {
         self.lock().latest.values().map(Cosignature::encode).collect()

@@ -20,6 +20,8 @@ pub mod init;
 pub mod join;
 pub mod journal;
 pub mod ledger;
+#[cfg(feature = "byzantine")]
+pub mod lies;
 pub mod mempool;
 pub mod metrics;
 pub mod network;
