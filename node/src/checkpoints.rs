@@ -31,6 +31,7 @@ use writ_proto::hash::Digest;
 use writ_proto::key::{KeyId, PublicKey};
 use writ_proto::merkle::{self, ProveError};
 
+use crate::blocking;
 use crate::guard::{CheckpointGuard, CheckpointRefused, replace_file};
 use crate::ledger::Ledger;
 use crate::storage::{self, StoreError};
@@ -310,11 +311,7 @@ impl Checkpoints {
                 }
                 Ok::<(), CheckpointFault>(())
             };
-            match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done?,
-                // A panic inside; it goes on here.
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
+            blocking::run(work).await?;
             if !on {
                 return Ok(());
             }

@@ -5,6 +5,7 @@
 //! top to bottom to see how the parts are wired.
 
 pub mod backup;
+mod blocking;
 pub mod chain;
 pub mod check;
 pub mod checkpoints;
