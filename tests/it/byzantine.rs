@@ -11,6 +11,7 @@
 use std::time::{Duration, Instant};
 
 use writ_proto::api::{EvidenceAnswer, SignedAnswer, from_base64};
+use writ_proto::hash::Domain;
 use writ_proto::key::{KeyId, PublicKey, Signature};
 use writ_tests::auditor::{Follower, Turn};
 use writ_tests::cluster::Cluster;
@@ -39,14 +40,14 @@ fn blocks() -> usize {
 /// What a lie leaves behind with the honest.
 #[derive(Clone, Copy, Debug, Default)]
 struct Traces {
-    /// Each of them refused a block.
+    /// Each of them found a block of its invalid.
     refused: bool,
     /// Whenever it was the liar's turn, the height took another round.
     passed_over: bool,
     /// Two statements of the liar for one step.
     proof: Proof,
-    /// What a node has said, and which.
-    said: Option<(usize, &'static str)>,
+    /// What each of them has said.
+    said: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +57,8 @@ enum Proof {
     Impossible,
     /// It does, and nobody need be able to show it.
     Possible,
-    /// It does, and some honest node keeps both.
-    Certain,
+    /// It does, and some honest node keeps both, which are of this kind.
+    Certain(Domain),
 }
 
 /// A cluster in which one node lies, one lie after another.
@@ -89,13 +90,16 @@ impl Trial {
         self.load.at(&self.cluster, &HONEST);
         self.cluster.stop(LIAR);
         let first = self.height() + 1;
-        let refused = HONEST.map(|n| refused(&self.cluster, n));
+        let refused = HONEST.map(|n| judged(&self.cluster, n, "invalid"));
         self.cluster.start_of(LIAR).program = programs::liar().expect("it was there before");
         self.cluster.start_of(LIAR).environment = vec![("WRIT_LIE".into(), lie.into())];
         self.cluster.start(LIAR);
         while let Some(missing) = self.missing(traces, first, &refused) {
             assert!(start.elapsed() < PATIENCE, "{lie}: after {PATIENCE:?} still {missing}");
-            self.load.until_committed(&format!("three go on while one {lie}"), 3);
+            self.load.until_committed(&format!("three go on beside one of {lie}"), 3);
+            if traces.passed_over {
+                self.assert_passed_over(lie, first);
+            }
         }
         self.cluster.kill(LIAR);
         let last = self.height() + AHEAD;
@@ -109,16 +113,17 @@ impl Trial {
     fn missing(&mut self, traces: Traces, first: u64, before: &[u64; 3]) -> Option<String> {
         let blocks_told = self.turns_from(first).len();
         let turns = self.turns_of_liar(first).len();
-        let unimpressed = HONEST.into_iter().find(|n| refused(&self.cluster, *n) == before[*n]);
-        let mut said = |(n, text): (usize, &str)| self.cluster.node(n).said().contains(text);
+        let unimpressed = HONEST.into_iter().find(|n| judged(&self.cluster, *n, "invalid") == before[*n]);
+        let mut silent = |text: &str| HONEST.into_iter().find(|n| !self.cluster.node(*n).said().contains(text));
         if blocks_told < blocks() || turns < TURNS {
             Some(format!("{blocks_told} blocks, {turns} turns of the liar"))
         } else if let (true, Some(n)) = (traces.refused, unimpressed) {
             Some(format!("node {n} has refused nothing"))
-        } else if traces.said.is_some_and(|what| !said(what)) {
-            Some(format!("not said: {:?}", traces.said))
+        } else if let Some(n) = traces.said.and_then(&mut silent) {
+            Some(format!("node {n} has not said: {:?}", traces.said))
         } else {
-            (traces.proof == Proof::Certain && self.accusations(first).is_empty()).then(|| "nobody accused".into())
+            let is_certain = matches!(traces.proof, Proof::Certain(_));
+            (is_certain && self.accusations(first).is_empty()).then(|| "nobody accused".into())
         }
     }
 
@@ -127,16 +132,22 @@ impl Trial {
         self.load.rest();
         self.cluster.agree(&HONEST);
         self.load.at(&self.cluster, &HONEST);
-        if traces.passed_over {
-            // At the first height another program may have proposed before it was stopped.
-            let turns = self.turns_of_liar(first + 1);
-            let decided = turns.iter().find(|turn| turn.round == 0);
-            assert_eq!(decided, None, "{lie}: decided in the liar's own round");
-        }
-        let accusations = self.accusations(first);
-        if traces.proof == Proof::Impossible {
-            assert!(accusations.is_empty(), "{lie}: accused of what it did not do: {accusations:?}");
-        }
+        let early = HONEST.map(|n| judged(&self.cluster, n, "later"));
+        assert_eq!(early, [0; 3], "{lie}: blocks that were judged before their parents");
+        let is_true = |found: &EvidenceAnswer| match traces.proof {
+            Proof::Impossible => false,
+            Proof::Possible => true,
+            Proof::Certain(kind) => bytes_of(&found.first).starts_with(kind.tag()),
+        };
+        let untrue = self.accusations(first).into_iter().find(|found| !is_true(found));
+        assert!(untrue.is_none(), "{lie}: accused of what it did not do: {untrue:?}");
+    }
+
+    fn assert_passed_over(&mut self, lie: &str, first: u64) {
+        // At the first height the honest program may have proposed before it was stopped.
+        let turns = self.turns_of_liar(first + 1);
+        let decided = turns.iter().find(|turn| turn.round == 0);
+        assert_eq!(decided, None, "{lie}: decided in the liar's own round");
     }
 
     /// The honest program in the liar's home votes and proposes again.
@@ -207,7 +218,7 @@ impl Trial {
     /// Evidence speaks for itself: two different statements, both really signed by the liar for this chain.
     fn assert_sound(&self, evidence: &EvidenceAnswer) {
         let read = |statement: &SignedAnswer| {
-            let bytes = from_base64(&statement.bytes).expect("base64");
+            let bytes = bytes_of(statement);
             let signature = from_base64(&statement.signature).expect("base64");
             let signature = Signature(signature.try_into().expect("64 bytes"));
             self.liar.verify(&bytes, &signature).expect("the liar signed it");
@@ -218,11 +229,15 @@ impl Trial {
     }
 }
 
-/// How many blocks that others proposed node `n` has found invalid.
-fn refused(cluster: &Cluster, n: usize) -> u64 {
+fn bytes_of(statement: &SignedAnswer) -> Vec<u8> {
+    from_base64(&statement.bytes).expect("base64")
+}
+
+/// How many blocks that others proposed node `n` has judged so.
+fn judged(cluster: &Cluster, n: usize, verdict: &str) -> u64 {
     let text = cluster.http(n).get("/metrics").text();
-    let counter = r#"writ_proposals_judged_total{verdict="invalid"} "#;
-    let count = text.lines().find_map(|line| line.strip_prefix(counter));
+    let counter = format!("writ_proposals_judged_total{{verdict=\"{verdict}\"}} ");
+    let count = text.lines().find_map(|line| line.strip_prefix(&counter));
     count.map_or(0, |count| count.parse().expect("a counter is a number"))
 }
 
@@ -262,11 +277,9 @@ fn a_block_for_a_height_to_come_is_not_judged_before_its_parent() {
 fn who_signs_twice_is_caught_and_nobody_else() {
     let Some(mut trial) = Trial::start("who_signs_twice_is_caught_and_nobody_else") else { return };
     let other_log = "a validator cosigned another log than this node has";
-    trial.tell("other-root", Traces { said: Some((0, other_log)), ..Traces::default() });
-    // Of the second proposal there is no block, and the engine has no use for a proposal without one.
-    let told = "Sending conflicting proposal";
-    trial.tell("proposes-twice", Traces { proof: Proof::Possible, said: Some((LIAR, told)), ..Traces::default() });
-    trial.tell("proposes-twins", Traces { proof: Proof::Certain, ..Traces::default() });
-    trial.tell("votes-twice", Traces { proof: Proof::Certain, ..Traces::default() });
+    trial.tell("other-root", Traces { said: Some(other_log), ..Traces::default() });
+    trial.tell("proposes-twice", Traces { proof: Proof::Certain(Domain::Proposal), ..Traces::default() });
+    trial.tell("proposes-twins", Traces { proof: Proof::Certain(Domain::Proposal), ..Traces::default() });
+    trial.tell("votes-twice", Traces { proof: Proof::Certain(Domain::Vote), ..Traces::default() });
     trial.end();
 }
