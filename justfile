@@ -51,9 +51,10 @@ twins trials="200": programs
     WRIT_TWINS={{trials}} cargo test --release -p writ-node --test twins -- --nocapture
     WRIT_TWINS={{trials}} cargo test --release -p writ-tests --test it -- twins --nocapture
 
-# One of four validators lies, in every way that is known, for so many blocks each.
-byzantine blocks="50":
-    WRIT_BYZANTINE={{blocks}} cargo test --release -p writ-engine --features byzantine --test it -- byzantine --nocapture
+# One of four validators lies, in every way that is known, for so many blocks each: engines in one process, and real nodes.
+byzantine blocks="50": programs
+    cargo build --release --workspace --features writ-node/byzantine --example liar
+    WRIT_BYZANTINE={{blocks}} cargo test --release --workspace --features writ-node/byzantine --test it -- byzantine:: --nocapture
 
 # Changed exports, and changed bytes under a node: all of them are noticed.
 tamper changes="5000" flips="100": programs

@@ -31,6 +31,7 @@ use writ_proto::hash::Digest;
 use writ_proto::key::{KeyId, PublicKey};
 use writ_proto::merkle::{self, ProveError};
 
+use crate::blocking;
 use crate::guard::{CheckpointGuard, CheckpointRefused, Learned, replace_file};
 use crate::ledger::Ledger;
 use crate::storage::{self, StoreError};
@@ -299,6 +300,12 @@ impl Checkpoints {
         self.0.outgoing.subscribe()
     }
 
+    /// Says `cosignature` as if it were this node's own.
+    #[cfg(feature = "byzantine")]
+    pub(crate) fn say(&self, cosignature: Bytes) {
+        self.0.outgoing.send_replace(Some(cosignature));
+    }
+
     /// The latest cosignature of each validator, encoded, for a peer that connects.
     pub fn latest(&self) -> Vec<Vec<u8>> {
         self.lock().latest.values().map(Cosignature::encode).collect()
@@ -363,11 +370,7 @@ impl Checkpoints {
                 }
                 Ok::<(), CheckpointFault>(())
             };
-            match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done?,
-                // A panic inside; it goes on here.
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
+            blocking::run(work).await?;
             if !on {
                 return Ok(());
             }

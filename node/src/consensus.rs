@@ -271,6 +271,8 @@ impl Consensus {
             chain = chain.remembering(move |height, round| signer.0.signed_proposal(height, round));
         }
         let signer = votes.map(|signer| signer.clone() as Arc<dyn VoteSigner>);
+        #[cfg(feature = "byzantine")]
+        let (config, chain, signer) = crate::lies::told(&self.setup, config, chain, signer);
         let engine = Engine::start(config, chain, signer, ledger.work()).await?;
         let listening = engine.addresses().first().and_then(|address| address.parse::<Endpoint>().ok());
         port.send_replace(listening.map(|endpoint| endpoint.socket.port()));

@@ -53,6 +53,7 @@ use tokio::sync::Semaphore;
 use writ_proto::key::KeyId;
 use writ_proto::state::State;
 
+use crate::blocking;
 use crate::checkpoints::{Checkpoints, FinalCheckpoint};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -351,11 +352,7 @@ impl App {
             return Err(ApiError::overloaded("the node has too many long requests to handle", 1));
         };
         let ledger = self.0.ledger.clone();
-        match tokio::task::spawn_blocking(move || work(&ledger)).await {
-            Ok(done) => done,
-            // A panic inside; it goes on here.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        blocking::run(move || work(&ledger)).await
     }
 }
 

@@ -19,6 +19,7 @@ use writ_proto::refusal::{Code, Refusal};
 use writ_proto::state::State;
 use writ_proto::time::Interval;
 
+use crate::blocking;
 use crate::clock::{Clock, ClockFault};
 use crate::mempool::{self, Mempool, PoolLimits};
 use crate::network::Summary;
@@ -281,13 +282,13 @@ impl Ledger {
     /// Takes many records in, in order, the signature checks on all cores. A result for each, in order.
     pub async fn submit_many(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
         let ledger = self.clone();
-        run_blocking(move || ledger.submit_all(records, Origin::Here)).await
+        blocking::run(move || ledger.submit_all(records, Origin::Here)).await
     }
 
     /// As [`Ledger::submit_many`], of records that a peer told.
     pub async fn take_from_peer(&self, records: Vec<Vec<u8>>) -> Vec<Result<Submitted, SubmitError>> {
         let ledger = self.clone();
-        run_blocking(move || ledger.submit_all(records, Origin::Peer)).await
+        blocking::run(move || ledger.submit_all(records, Origin::Peer)).await
     }
 
     /// Verification is pure and costs most, so it is spread; admission follows in order, while later records
@@ -651,16 +652,4 @@ fn known_field(field: &str) -> Option<&'static str> {
         "record",
     ];
     FIELDS.into_iter().find(|known| *known == field)
-}
-
-/// Runs something that computes for long off the threads that serve connections.
-fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> {
-    let task = tokio::task::spawn_blocking(work);
-    async move {
-        match task.await {
-            Ok(done) => done,
-            // The only way for it to fail is a panic inside, which goes on here.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! top to bottom to see how the parts are wired.
 
 pub mod backup;
+mod blocking;
 pub mod chain;
 pub mod check;
 pub mod checkpoints;
@@ -20,6 +21,8 @@ pub mod init;
 pub mod join;
 pub mod journal;
 pub mod ledger;
+#[cfg(feature = "byzantine")]
+pub mod lies;
 pub mod mempool;
 pub mod metrics;
 pub mod network;

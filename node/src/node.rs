@@ -252,14 +252,12 @@ fn engine_config(
         only_peers: !network.open,
         ..writ_engine::Network::new(identity.clone(), network.consensus().to_string(), Vec::new())
     });
+    let chain = *ledger.read().chain();
     writ_engine::Config {
-        chain: *ledger.read().chain(),
-        moniker: "writ".into(),
-        home: home.path().to_path_buf(),
         timeouts: config.consensus.timeouts(),
-        value_bytes_max: BLOCK_BYTES_MAX,
         network,
         witness: recollection.map(Recollection::witness).unwrap_or_default(),
+        ..writ_engine::Config::new(chain, home.path(), BLOCK_BYTES_MAX)
     }
 }
 

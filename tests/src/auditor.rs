@@ -7,6 +7,7 @@ use writ_proto::block::{Block, Outcome};
 use writ_proto::export::{End, Frame};
 use writ_proto::genesis::Genesis;
 use writ_proto::hash::Digest;
+use writ_proto::key::KeyId;
 use writ_proto::record::{RecordId, Signed};
 use writ_proto::time::LedgerTime;
 
@@ -41,6 +42,21 @@ pub struct Mark {
     pub log: Seen,
 }
 
+/// How a block came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Its height.
+    pub height: u64,
+    /// Whose turn it was in the first round.
+    pub first: KeyId,
+    /// The round in which it was decided.
+    pub round: u32,
+    /// Who built it.
+    pub builder: KeyId,
+    /// Whose votes are in its certificate.
+    pub voters: Vec<KeyId>,
+}
+
 /// Follows one chain. It never goes back: a block that was read stays, and what comes next must follow from it.
 #[derive(Debug)]
 pub struct Follower {
@@ -49,6 +65,7 @@ pub struct Follower {
     by_id: BTreeMap<RecordId, usize>,
     times: Vec<LedgerTime>,
     marks: Vec<Mark>,
+    turns: Vec<Turn>,
 }
 
 impl Follower {
@@ -56,7 +73,7 @@ impl Follower {
     pub fn new(genesis: Genesis) -> Self {
         let times = vec![genesis.time];
         let auditor = Auditor::new(genesis).unwrap_or_else(|finding| panic!("{finding}"));
-        Self { auditor, records: Vec::new(), by_id: BTreeMap::new(), times, marks: Vec::new() }
+        Self { auditor, records: Vec::new(), by_id: BTreeMap::new(), times, marks: Vec::new(), turns: Vec::new() }
     }
 
     /// Reads on, up to where the node is now. Panics if anything does not follow, or if a record stands in the
@@ -81,6 +98,7 @@ impl Follower {
 
     /// Takes the next block.
     pub fn take(&mut self, frame: &Frame) {
+        let first = self.auditor.state().proposing_order()[0];
         let report = self.auditor.block(frame).unwrap_or_else(|finding| panic!("{finding}"));
         let block = Block::decode(&frame.block.0).expect("an audited block decodes");
         for (recorded, bytes) in report.records.iter().zip(&block.records) {
@@ -92,8 +110,11 @@ impl Follower {
         }
         self.times.push(report.time);
         let tip = self.auditor.state().tip();
+        let (builder, round) = (block.header.proposer, frame.certificate.round);
         let (height, block, commit_leaf) = (tip.height, tip.block, tip.commit_leaf);
         self.marks.push(Mark { height, block, commit_leaf, log: self.seen() });
+        let voters = frame.certificate.signatures.iter().map(|(voter, _)| *voter).collect();
+        self.turns.push(Turn { height, first, round, builder, voters });
     }
 
     /// The last height that was read.
@@ -115,6 +136,11 @@ impl Follower {
     /// Each block, from height 1.
     pub fn marks(&self) -> &[Mark] {
         &self.marks
+    }
+
+    /// How each block came about, from height 1.
+    pub fn turns(&self) -> &[Turn] {
+        &self.turns
     }
 
     /// The records in the order of the log.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::skip::Missing;
+
 /// The node.
 pub fn writ_node() -> PathBuf {
     program("writ-node")
@@ -10,6 +12,12 @@ pub fn writ_node() -> PathBuf {
 /// A newer build of the node, which speaks the next version of the protocol.
 pub fn next_node() -> PathBuf {
     program("examples/next-build")
+}
+
+/// A node that lies. It is built apart, with a feature that no other program has.
+pub fn liar() -> Result<PathBuf, Missing> {
+    let how = "cargo build --release --workspace --features writ-node/byzantine --example liar";
+    find("examples/liar").map_err(|folder| Missing(format!("there is no liar in `{folder}`: `{how}` builds it")))
 }
 
 /// The client.
@@ -23,13 +31,17 @@ pub fn door() -> PathBuf {
 }
 
 fn program(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|folder| {
+        panic!("no program `{name}` in `{folder}`: build the programs first, with `cargo build --release`")
+    })
+}
+
+/// The program, or the folder in which there is none.
+fn find(name: &str) -> Result<PathBuf, String> {
     let test = std::env::current_exe().expect("a test knows where it is");
     // The test is `TARGET/release/deps/it-...`, the program `TARGET/release/writ`.
     let found = test.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        let folder = test.ancestors().nth(2).unwrap_or(&test).display();
-        panic!("no program `{name}` in `{folder}`: build the programs first, with `cargo build --release`")
-    })
+    found.ok_or_else(|| test.ancestors().nth(2).unwrap_or(&test).display().to_string())
 }
 
 /// The workspace, where scripts and data outside it are looked for.

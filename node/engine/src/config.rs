@@ -153,6 +153,21 @@ pub(crate) fn address(text: &str) -> Result<Multiaddr, EngineError> {
 }
 
 impl Config {
+    /// Of a node of `chain` that lives in `home`: without a network, with the usual timeouts.
+    pub fn new(chain: Digest, home: impl Into<PathBuf>, value_bytes_max: usize) -> Self {
+        Self {
+            chain,
+            moniker: "writ".into(),
+            home: home.into(),
+            timeouts: Timeouts::default(),
+            value_bytes_max,
+            network: None,
+            witness: Witness::default(),
+            #[cfg(feature = "byzantine")]
+            misbehaviour: None,
+        }
+    }
+
     /// The engine's configuration. Without a network its network part is not used.
     pub(crate) fn consensus(&self) -> Result<ConsensusConfig, EngineError> {
         if !(1..=VALUE_BYTES_MAX).contains(&self.value_bytes_max) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use writ_engine::{Act, Evidence, Misbehaviour, Proposed, Source, proposer};
-use writ_proto::hash::Digest;
+use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::KeyId;
 
 use crate::cluster::Cluster;
@@ -21,8 +21,8 @@ const HONEST: [usize; 3] = [0, 1, 2];
 /// What the honest hold against the liar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Proof {
-    /// Two statements for one step, whoever looks.
-    Certain,
+    /// Two statements for one step, of these kinds, whoever looks.
+    Certain(&'static [Domain]),
     /// Nothing, or two statements for one step if both arrived in time.
     Possible,
     /// It never signed twice.
@@ -40,6 +40,12 @@ enum Trace {
     Votes,
     /// Both.
     RoundsAndVotes,
+    /// All the honest found a value of its invalid.
+    Refused,
+    /// The same, and rounds.
+    RefusedAndRounds,
+    /// It signed two proposals for one round of a height that is decided.
+    TwoProposals,
 }
 
 /// Whose turn it is.
@@ -76,7 +82,8 @@ async fn lie(what: &str, acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, proof: P
     }
     let at_least = cluster.highest() + blocks();
     let mut item = 1000;
-    while cluster.nodes[0].ledger.tip() < at_least || (proof == Proof::Certain && !is_accused(&cluster)) {
+    let is_certain = matches!(proof, Proof::Certain(_));
+    while cluster.nodes[0].ledger.tip() < at_least || (is_certain && !is_accused(&cluster)) {
         item += 1;
         assert!(item < 1000 + 20 * blocks(), "{what}: still nobody is accused");
         go_on(&cluster, what, item).await;
@@ -89,12 +96,21 @@ async fn lie(what: &str, acts: &[Act], twist: Option<fn(&mut Vec<u8>)>, proof: P
 /// The chain of an honest node shows what the liar did.
 fn assert_trace(cluster: &Cluster, what: &str, trace: Trace) {
     let liar = secret(LIAR_N).public().id();
+    if matches!(trace, Trace::Refused | Trace::RefusedAndRounds) {
+        let unimpressed = HONEST.into_iter().find(|at| cluster.nodes[*at].ledger.lock().refused.is_empty());
+        assert_eq!(unimpressed, None, "{what}: this node refused nothing");
+    }
     let store = cluster.nodes[0].ledger.lock();
+    if trace == Trace::TwoProposals {
+        let twice = cluster.nodes[LIAR].signer.as_ref().expect("it signs").proposed_twice();
+        assert!(twice.iter().any(|height| *height <= store.tip()), "{what}: it proposed one value each");
+    }
     let its_turn = |height: u64| turn(height, 0) == liar;
+    let of_rounds = matches!(trace, Trace::Rounds | Trace::RoundsAndVotes | Trace::RefusedAndRounds);
     let mut turns = 0;
     for (_, certificate) in &store.blocks {
         let (height, round) = (certificate.height, certificate.round);
-        if matches!(trace, Trace::Rounds | Trace::RoundsAndVotes) && its_turn(height) {
+        if of_rounds && its_turn(height) {
             turns += 1;
             assert!(round > 0, "{what}: height {height} was decided in the liar's own round");
         }
@@ -103,7 +119,7 @@ fn assert_trace(cluster: &Cluster, what: &str, trace: Trace) {
             assert!(!voted, "{what}: the liar voted for height {height}");
         }
     }
-    assert!(turns > 0 || !matches!(trace, Trace::Rounds | Trace::RoundsAndVotes), "{what}: it was never its turn");
+    assert!(turns > 0 || !of_rounds, "{what}: it was never its turn");
 }
 
 async fn go_on(cluster: &Cluster, what: &str, item: u64) {
@@ -121,13 +137,17 @@ fn judge(cluster: &Cluster, what: &str, proof: Proof) {
     let liar = secret(LIAR_N).public();
     let accused = cluster.agree_among(&HONEST);
     match proof {
-        Proof::Certain => assert_eq!(accused, [liar.id()], "{what}"),
+        Proof::Certain(_) => assert_eq!(accused, [liar.id()], "{what}"),
         Proof::Possible => assert!(accused.is_empty() || accused == [liar.id()], "{what}: {accused:?}"),
         Proof::Impossible => assert_eq!(accused, [], "{what}"),
     }
     for at in HONEST {
         let store = cluster.nodes[at].ledger.lock();
         store.evidence.iter().for_each(is_sound);
+        if let Proof::Certain(kinds) = proof {
+            let is_of = |evidence: &Evidence| kinds.iter().any(|kind| evidence.first.bytes.starts_with(kind.tag()));
+            assert!(store.evidence.iter().all(is_of), "{what}: evidence of what it did not do: {:?}", store.evidence);
+        }
         assert!(!store.items().contains(&BAD_ITEM), "{what}: nothing invalid was decided");
     }
 }
@@ -162,14 +182,16 @@ fn twin() -> Act {
 
 #[tokio::test]
 async fn who_votes_twice_is_caught() {
-    lie("votes twice", &[Act::VoteTwice], None, Proof::Certain, Trace::None).await;
+    lie("votes twice", &[Act::VoteTwice], None, Proof::Certain(&[Domain::Vote]), Trace::None).await;
 }
 
 #[tokio::test]
 async fn who_proposes_twice_is_caught() {
-    lie("proposes twice", &[twin()], None, Proof::Certain, Trace::None).await;
-    lie("proposes twice, once without bytes", &[Act::ProposeTwice], None, Proof::Possible, Trace::None).await;
-    lie("proposes and votes twice", &[twin(), Act::VoteTwice], None, Proof::Certain, Trace::None).await;
+    let of_proposals = Proof::Certain(&[Domain::Proposal]);
+    lie("proposes twice", &[twin()], None, of_proposals, Trace::TwoProposals).await;
+    lie("proposes twice, once without bytes", &[Act::ProposeTwice], None, of_proposals, Trace::TwoProposals).await;
+    let of_both = Proof::Certain(&[Domain::Proposal, Domain::Vote]);
+    lie("proposes and votes twice", &[twin(), Act::VoteTwice], None, of_both, Trace::TwoProposals).await;
 }
 
 #[tokio::test]
@@ -236,8 +258,9 @@ async fn a_value_for_a_height_to_come_is_not_judged_early() {
         }))
     };
     // What was proposed early and what is proposed in turn are two proposals of one round.
-    lie("proposes early, and again in turn", &[guess(0)], None, Proof::Possible, Trace::None).await;
-    lie("proposes early, and not in turn", &[guess(1), Act::DropProposals], None, Proof::Possible, Trace::Rounds).await;
+    lie("proposes early, and again in turn", &[guess(0)], None, Proof::Possible, Trace::Refused).await;
+    let acts = [guess(1), Act::DropProposals];
+    lie("proposes early, and not in turn", &acts, None, Proof::Possible, Trace::RefusedAndRounds).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A ledger in memory, signers, and nodes made of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use ed25519_dalek::Signer as _;
 use tokio::sync::Notify;
 use writ_engine::{
     Application, Candidate, Config, Engine, EngineError, Evidence, Fatal, Held, Network, PeerClaim, Proposed, Refusing,
-    SignRefused, Source, Timeouts, Validator, Verdict, VoteSigner, proposer,
+    SignRefused, Source, Validator, Verdict, VoteSigner, proposer,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote, VoteKind, quorum};
 use writ_proto::hash::{Digest, Domain};
@@ -44,6 +44,8 @@ pub(crate) struct Store {
     pub(crate) padding: usize,
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) judged: Vec<(u64, Source)>,
+    /// The heights of values that were found invalid.
+    pub(crate) refused: Vec<u64>,
     pub(crate) fail_commit_of: Option<u64>,
     pub(crate) panic_in_propose: bool,
     /// How long judging takes.
@@ -212,6 +214,7 @@ impl Application for Ledger {
         assert_eq!(turn, proposer(&self.order(height), round).unwrap(), "and only what is proposed in turn");
         store.judged.push((height, source));
         if !store.is_valid(height, &bytes) {
+            store.refused.push(height);
             return Ok(Verdict::Invalid("does not follow from the tip".into()));
         }
         store
@@ -278,28 +281,40 @@ pub(crate) fn verify(validators: &[Validator], height: u64, value: Digest, certi
 pub(crate) struct TestSigner {
     key: SecretKey,
     signed: Mutex<BTreeMap<(u64, u32, u8), Vec<u8>>>,
+    /// Steps for which it signed two statements.
+    doubled: Mutex<BTreeSet<(u64, u32, u8)>>,
     refuse_from: u64,
     guarded: bool,
 }
 
 impl TestSigner {
     pub(crate) fn new(n: u8) -> Arc<Self> {
-        Arc::new(Self { key: secret(n), signed: Mutex::default(), refuse_from: u64::MAX, guarded: true })
+        Arc::new(Self::made(n, u64::MAX, true))
     }
 
     /// Refuses from `height` on.
     pub(crate) fn refusing(n: u8, height: u64) -> Arc<Self> {
-        Arc::new(Self { key: secret(n), signed: Mutex::default(), refuse_from: height, guarded: true })
+        Arc::new(Self::made(n, height, true))
     }
 
     /// Signs whatever it is asked to.
     pub(crate) fn reckless(n: u8) -> Arc<Self> {
-        Arc::new(Self { key: secret(n), signed: Mutex::default(), refuse_from: u64::MAX, guarded: false })
+        Arc::new(Self::made(n, u64::MAX, false))
+    }
+
+    fn made(n: u8, refuse_from: u64, guarded: bool) -> Self {
+        Self { key: secret(n), signed: Mutex::default(), doubled: Mutex::default(), refuse_from, guarded }
     }
 
     /// The heights of what it has signed.
     pub(crate) fn heights(&self) -> Vec<u64> {
         self.signed.lock().unwrap().keys().map(|step| step.0).collect()
+    }
+
+    /// The heights at which it signed two proposals for one round.
+    #[cfg(feature = "byzantine")]
+    pub(crate) fn proposed_twice(&self) -> Vec<u64> {
+        self.doubled.lock().unwrap().iter().filter(|step| step.2 == 0).map(|step| step.0).collect()
     }
 
     fn sign(&self, step: (u64, u32, u8), domain: Domain, bytes: Vec<u8>) -> Result<Signature, SignRefused> {
@@ -319,7 +334,9 @@ impl TestSigner {
             }
         }
         let signature = self.key.sign_in(domain, &bytes);
-        signed.insert(step, bytes);
+        if signed.insert(step, bytes.clone()).is_some_and(|other| other != bytes) {
+            self.doubled.lock().unwrap().insert(step);
+        }
         Ok(signature)
     }
 }
@@ -345,18 +362,7 @@ impl VoteSigner for TestSigner {
 }
 
 pub(crate) fn config(name: &str, home: &Path, network: Option<Network>) -> Config {
-    let (moniker, home) = (name.to_owned(), home.to_owned());
-    Config {
-        chain: CHAIN,
-        moniker,
-        home,
-        timeouts: Timeouts::default(),
-        value_bytes_max: VALUE_BYTES_MAX,
-        network,
-        witness: writ_engine::Witness::default(),
-        #[cfg(feature = "byzantine")]
-        misbehaviour: None,
-    }
+    Config { moniker: name.to_owned(), network, ..Config::new(CHAIN, home, VALUE_BYTES_MAX) }
 }
 
 /// A network on a port of its own, known to `peers`.

@@ -17,8 +17,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use writ_engine::{
-    Application, Candidate, Config, Engine, Evidence, Fatal, Held, Network, PeerClaim, Proposed, SignRefused, Timeouts,
-    Validator, Verdict, VoteSigner, Witness,
+    Application, Candidate, Config, Engine, Evidence, Fatal, Held, Network, PeerClaim, Proposed, SignRefused,
+    Validator, Verdict, VoteSigner,
 };
 use writ_proto::certificate::{Certificate, Proposal, Vote};
 use writ_proto::hash::{Digest, Domain};
@@ -64,13 +64,9 @@ impl Engines {
         for (n, key) in keys.into_iter().enumerate() {
             let identity = SecretKey::from_seed(&[101 + n as u8; 32]);
             let config = Config {
-                chain: CHAIN,
                 moniker: format!("v{n}"),
-                home: folder.path().join(format!("v{n}")),
-                timeouts: Timeouts::default(),
-                value_bytes_max: BLOCK_BYTES_MAX,
                 network: Some(Network::new(identity, "/ip4/127.0.0.1/tcp/0", peers.clone())),
-                witness: Witness::default(),
+                ..Config::new(CHAIN, folder.path().join(format!("v{n}")), BLOCK_BYTES_MAX)
             };
             let app = Nothing {
                 me: key.public().id(),
