@@ -39,8 +39,9 @@ use crate::ledger::Ledger;
 use crate::signer::Signer;
 use crate::storage::StoreError;
 
-/// How long the key must have been silent elsewhere before this node signs again.
-pub(crate) const SILENCE: Duration = Duration::from_secs(10);
+/// How long the key must have been silent elsewhere before this node signs again: several blocks of a chain that is in
+/// use, at which another process would show itself. (On an idle chain it would not in any time.)
+pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 /// How long a validator waits for enough others before one is enough.
 pub(crate) const ALONE_AFTER: Duration = Duration::from_secs(10);
 /// How many of the last certificates are looked through for what validators signed.
