@@ -1,7 +1,6 @@
 //! The swarm put together: gossip, questions, and who may connect at all.
 //!
-//! TCP, Noise, yamux in its standard setting (no deprecated knob of it is touched: they bring back an old copy with
-//! known faults). A connection whose peer does not answer a ping is closed, so that a peer behind a cut cable is called
+//! TCP, Noise, yamux. A connection whose peer does not answer a ping is closed, so that a peer behind a cut cable is called
 //! again once the cable is whole.
 
 use std::time::Duration;
@@ -15,11 +14,12 @@ use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, noise, ping, tcp, yamux,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, noise, ping, tcp,
 };
 use writ_proto::hash::Digest;
 
 use super::NetworkError;
+use super::muxer::Yamux;
 use super::wire::{GOSSIP_BYTES_MAX, PullCodec};
 
 /// How long a question may stay unanswered.
@@ -102,7 +102,7 @@ pub(super) fn swarm(
     };
     let swarm = SwarmBuilder::with_existing_identity(keys)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, || Yamux)
         .map_err(|error| fault(&error))?
         .with_behaviour(|_| behaviour)
         .map_err(|error| fault(&error))?
