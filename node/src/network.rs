@@ -15,6 +15,7 @@
 //! | `address` | where a node is: `/ip4` or `/ip6`, a port, a peer id |
 //! | `wire` | what is said, bounded and canonical |
 //! | `behaviour` | the parts of libp2p that are used, and how they are set |
+//! | `limits` | how many connections there may be, and in the making |
 //! | `muxer` | streams of a connection, and what they hold unread |
 //! | `swarm` | the loop: what happens when something is heard |
 //! | `intake` | what became of a peer's records, and what that says of the peer |
@@ -27,6 +28,7 @@
 mod address;
 mod behaviour;
 mod intake;
+mod limits;
 mod muxer;
 mod peers;
 mod swarm;

@@ -3,6 +3,7 @@
 //! TCP, Noise, yamux. A connection whose peer does not answer a ping is closed, so that a peer behind a cut cable is called
 //! again once the cable is whole.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
@@ -14,11 +15,12 @@ use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, noise, ping, tcp,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, noise, ping, tcp,
 };
 use writ_proto::hash::Digest;
 
 use super::NetworkError;
+use super::limits;
 use super::muxer::Yamux;
 use super::wire::{GOSSIP_BYTES_MAX, PullCodec};
 
@@ -31,14 +33,14 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const PING_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a connection that carries nothing is kept.
 const IDLE: Duration = Duration::from_secs(60);
-/// Connections that are being made: who opens some and says nothing must not keep others out while they time out.
-const PENDING_MAX: u32 = 1024;
+/// How long a connection may take until both know who the other is.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// Messages in one packet of gossip.
 const MESSAGES_PER_PACKET: usize = 64;
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
-    pub(super) limits: connection_limits::Behaviour,
+    pub(super) limits: limits::Behaviour,
     pub(super) allowed: Toggle<allow_block_list::Behaviour<allow_block_list::AllowedPeers>>,
     pub(super) shut_out: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) ping: ping::Behaviour,
@@ -60,17 +62,27 @@ impl Topics {
     }
 }
 
-/// A swarm of the chain `chain`, for those who are `named`, whatever the bound says, and if it is `open` for others too.
+/// Who may connect.
+pub(super) struct Guests<'a> {
+    pub(super) peers_max: u32,
+    /// Those whom the configuration names: they may, whatever the bound says.
+    pub(super) named: &'a [PeerId],
+    /// Where some of them are.
+    pub(super) addresses: &'a [IpAddr],
+    /// Whether others may too.
+    pub(super) open: bool,
+}
+
+/// A swarm of the chain `chain`.
 pub(super) fn swarm(
     keys: Keypair,
     chain: &Digest,
     topics: &Topics,
-    peers_max: u32,
-    named: &[PeerId],
-    open: bool,
+    guests: &Guests<'_>,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let fault = |error: &dyn std::fmt::Display| NetworkError::Start { reason: error.to_string() };
     let gossip = gossip(topics).map_err(|error| fault(&error))?;
+    let Guests { peers_max, named, addresses, open } = *guests;
     let pull = request_response::Behaviour::with_codec(
         PullCodec,
         [(protocol(chain)?, ProtocolSupport::Full)],
@@ -78,13 +90,6 @@ pub(super) fn swarm(
             .with_request_timeout(ANSWER_PATIENCE)
             .with_max_concurrent_streams(STREAMS_MAX),
     );
-    let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_MAX))
-        .with_max_pending_outgoing(Some(PENDING_MAX))
-        .with_max_established(Some(peers_max))
-        .with_max_established_per_peer(Some(2));
-    let mut limits = connection_limits::Behaviour::new(limits);
-    named.iter().for_each(|peer| limits.bypass_peer_id(peer));
     let allowed = (!open).then(|| {
         let mut list = allow_block_list::Behaviour::<allow_block_list::AllowedPeers>::default();
         for peer in named {
@@ -93,7 +98,7 @@ pub(super) fn swarm(
         list
     });
     let behaviour = Behaviour {
-        limits,
+        limits: limits::Behaviour::new(peers_max, named, addresses.iter().copied()),
         allowed: allowed.into(),
         shut_out: allow_block_list::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_PATIENCE)),
@@ -107,6 +112,7 @@ pub(super) fn swarm(
         .with_behaviour(|_| behaviour)
         .map_err(|error| fault(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+        .with_connection_timeout(HANDSHAKE_PATIENCE)
         .build();
     Ok(swarm)
 }

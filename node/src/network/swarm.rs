@@ -24,7 +24,7 @@ use writ_proto::key::KeyId;
 use writ_proto::record::RecordId;
 
 use super::address::Endpoint;
-use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
+use super::behaviour::{self, Behaviour, BehaviourEvent, Guests, Topics};
 use super::intake::{Worth, is_bad_everywhere, worth, worth_of};
 use super::peers::{Blame, Bucket, Contact};
 use super::wire::{
@@ -144,7 +144,9 @@ pub(super) async fn start(
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
     let named: Vec<_> = named.chain(config.allow.iter().copied()).collect();
-    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, config.peers_max, &named, config.open)?;
+    let addresses: Vec<_> = config.peers.iter().map(|peer| peer.socket.ip()).collect();
+    let guests = Guests { peers_max: config.peers_max, named: &named, addresses: &addresses, open: config.open };
+    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, &guests)?;
     let listening = listen(&mut swarm, config.listen).await?;
     let endpoint = Endpoint { peer: Some(*swarm.local_peer_id()), ..listening };
     tracing::info!(%endpoint, open = config.open, "other nodes can reach this one");
