@@ -7,19 +7,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    self, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-    TopicScoreParams, ValidationMode,
+    ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, TopicHash, ValidationMode, WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, noise, ping, tcp,
-};
+use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, noise, ping, tcp};
 use writ_proto::hash::Digest;
 
 use super::NetworkError;
+use super::gate::{self, AsItIs, Gossip};
 use super::limits;
 use super::muxer::Yamux;
 use super::wire::{GOSSIP_BYTES_MAX, PullCodec};
@@ -37,6 +35,11 @@ const IDLE: Duration = Duration::from_secs(60);
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// Messages in one packet of gossip.
 const MESSAGES_PER_PACKET: usize = 64;
+/// Messages that wait for a peer that does not read: half of them its own, half passed on.
+const UNREAD_MAX: usize = 128;
+/// How long a message is remembered, so that it is heard once: longer than it is told of. Heard again after that it is
+/// known to the ledger, and goes no further.
+const HEARD_ONCE: Duration = Duration::from_secs(5);
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
@@ -44,7 +47,7 @@ pub(super) struct Behaviour {
     pub(super) allowed: Toggle<allow_block_list::Behaviour<allow_block_list::AllowedPeers>>,
     pub(super) shut_out: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) ping: ping::Behaviour,
-    pub(super) gossip: gossipsub::Behaviour,
+    pub(super) gate: gate::Behaviour,
     pub(super) pull: request_response::Behaviour<PullCodec>,
 }
 
@@ -59,6 +62,10 @@ impl Topics {
     pub(super) fn of(chain: &Digest) -> Self {
         let topic = |what: &str| IdentTopic::new(format!("/writ/{chain}/{what}/1"));
         Self { records: topic("records"), checkpoints: topic("checkpoints") }
+    }
+
+    fn hashes(&self) -> [TopicHash; 2] {
+        [self.records.hash(), self.checkpoints.hash()]
     }
 }
 
@@ -102,7 +109,7 @@ pub(super) fn swarm(
         allowed: allowed.into(),
         shut_out: allow_block_list::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_PATIENCE)),
-        gossip,
+        gate: gate::Behaviour::new(gossip, topics.hashes(), named),
         pull,
     };
     let swarm = SwarmBuilder::with_existing_identity(keys)
@@ -124,7 +131,7 @@ fn protocol(chain: &Digest) -> Result<StreamProtocol, NetworkError> {
 
 /// Gossip of messages without authors (what they carry is signed), each named by the hash of its bytes, and passed on
 /// only once this node has looked at it.
-fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
+fn gossip(topics: &Topics) -> Result<Gossip, String> {
     let config = ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -133,6 +140,8 @@ fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
         })
         .max_transmit_size(GOSSIP_BYTES_MAX)
         .max_messages_per_rpc(Some(MESSAGES_PER_PACKET))
+        .connection_handler_queue_len(UNREAD_MAX)
+        .duplicate_cache_time(HEARD_ONCE)
         .heartbeat_initial_delay(Duration::from_millis(100))
         .heartbeat_interval(Duration::from_millis(500))
         .mesh_outbound_min(2)
@@ -141,27 +150,12 @@ fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
         .mesh_n_high(12)
         .build()
         .map_err(|error| error.to_string())?;
-    let mut gossip = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)?;
-    let params = PeerScoreParams {
-        topics: [&topics.records, &topics.checkpoints].map(|topic| (topic.hash(), score())).into(),
-        // Several nodes may stand behind one address, or on one machine.
-        ip_colocation_factor_weight: 0.0,
-        ..PeerScoreParams::default()
-    };
-    gossip.with_peer_score(params, PeerScoreThresholds::default())?;
+    // No scores: they are kept for an hour of everybody who ever connected, and who is to be shut out is decided here.
+    let only = WhitelistSubscriptionFilter(topics.hashes().into());
+    let mut gossip =
+        Gossip::new_with_subscription_filter_and_transform(MessageAuthenticity::Anonymous, config, only, AsItIs)?;
     for topic in [&topics.records, &topics.checkpoints] {
         gossip.subscribe(topic).map_err(|error| error.to_string())?;
     }
     Ok(gossip)
-}
-
-/// Bad messages cost a peer its standing, the third about as much as gossip bears: by then it is shut out, and until then
-/// it is heard. That it delivers few is no fault: an idle chain has nothing to tell.
-fn score() -> TopicScoreParams {
-    TopicScoreParams {
-        mesh_message_deliveries_weight: 0.0,
-        mesh_failure_penalty_weight: 0.0,
-        invalid_message_deliveries_weight: -10.0,
-        ..TopicScoreParams::default()
-    }
 }

@@ -119,14 +119,14 @@ impl Hostile {
         let mut hostile = Self { swarm, topics, node: node.peer.unwrap(), ids: Vec::new(), records: Vec::new() };
         // The node must know that it listens to the topic, or nothing that is published goes anywhere.
         let subscribed =
-            hostile.drive(|me| me.swarm.behaviour().gossip.all_peers().any(|(_, topics)| topics.len() == 2));
+            hostile.drive(|me| me.swarm.behaviour().gate.gossip.all_peers().any(|(_, topics)| topics.len() == 2));
         assert!(subscribed.await, "a peer of the same chain is let in");
         hostile
     }
 
     fn publish(&mut self, topic: &IdentTopic, bytes: Vec<u8>) {
         // Once it is shut out there is nobody to publish to.
-        let _ = self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes);
+        let _ = self.swarm.behaviour_mut().gate.gossip.publish(topic.clone(), bytes);
     }
 
     fn batch(&mut self, records: Vec<Vec<u8>>) {
@@ -156,7 +156,7 @@ impl Hostile {
                         hello.waiting.mix = Digest([9; 32]);
                         Tell::Hello(hello)
                     }
-                    Ask::Ids { .. } => Tell::Ids(self.ids.clone()),
+                    Ask::Ids { .. } | Ask::Nonsense => Tell::Ids(self.ids.clone()),
                     Ask::Records(_) => Tell::Records(self.records.iter().cloned().map(Blob).collect()),
                     Ask::Cosignatures => Tell::Cosignatures(Vec::new()),
                     Ask::Remembered(_) => Tell::Remembered(Memory::default()),
@@ -380,6 +380,44 @@ async fn a_flood_is_dropped_and_memory_stays_where_it_was() {
         + node.counted("writ_gossip_ignored_total{kind=\"messages\",reason=\"too many wait to be looked at\"}");
     let heard = node.counted("writ_gossip_received_total{kind=\"records\"}");
     assert!(dropped > 0 || heard < 1_000 * 200, "what exceeds a peer's share is dropped ({dropped}, {heard})");
+}
+
+#[tokio::test]
+async fn who_sends_far_more_than_it_may_is_shut_out_though_nothing_in_it_is_bad() {
+    let mut sample = Sample::new("network");
+    let config = config::Network::new("/ip4/127.0.0.1/tcp/0".parse().unwrap(), Vec::new(), true);
+    let node = Node::start_with(0, &sample, config::Network { gossip_bytes_per_s_max: 64 * 1024, ..config }).await;
+    let mut hostile = Hostile::connect(52, &sample.chain(), node.network.endpoint()).await;
+    let records: Vec<_> = (0..100).map(|_| sample.grant().bytes().to_vec()).collect();
+    let start = Instant::now();
+    for n in 0.. {
+        if !hostile.is_connected() {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "it is shut out");
+        // Each time other bytes.
+        let (before, after) = records.split_at(n % records.len());
+        hostile.batch([after, before, &records[..n / records.len()]].concat());
+        hostile.linger(Duration::from_millis(1)).await;
+    }
+    assert_eq!(node.counted("writ_peers_banned_total{reason=\"a flood of bytes\"}"), 1);
+}
+
+#[tokio::test]
+async fn who_asks_without_end_is_shut_out() {
+    let sample = Sample::new("network");
+    let node = Node::start(0, &sample, Vec::new(), true).await;
+    let mut hostile = Hostile::connect(53, &sample.chain(), node.network.endpoint()).await;
+    let start = Instant::now();
+    while hostile.is_connected() {
+        assert!(start.elapsed() < PATIENCE, "it is shut out");
+        // As many as one connection carries at a time, and some are still to be answered.
+        for _ in 0..8 {
+            hostile.swarm.behaviour_mut().pull.send_request(&hostile.node, Ask::Cosignatures);
+        }
+        hostile.linger(Duration::from_millis(1)).await;
+    }
+    assert_eq!(node.counted("writ_peers_banned_total{reason=\"a flood of questions\"}"), 1);
 }
 
 #[tokio::test]
