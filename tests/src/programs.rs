@@ -12,6 +12,11 @@ pub fn next_node() -> PathBuf {
     program("examples/next-build")
 }
 
+/// A peer that says whatever no node says.
+pub fn hostile() -> PathBuf {
+    program("examples/hostile")
+}
+
 /// The client.
 pub fn writ() -> PathBuf {
     program("writ")
