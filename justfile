@@ -56,6 +56,10 @@ byzantine blocks="50": programs
     cargo build --release --workspace --features writ-node/byzantine --example liar
     WRIT_BYZANTINE={{blocks}} cargo test --release --workspace --features writ-node/byzantine --test it -- byzantine:: --nocapture
 
+# A validator under attack by peers that say whatever no node says: four parts of so many seconds.
+hostile seconds="60": programs
+    WRIT_HOSTILE_SECONDS={{seconds}} cargo test --release -p writ-tests --test it -- hostile --nocapture
+
 # Changed exports, and changed bytes under a node: all of them are noticed.
 tamper changes="5000" flips="100": programs
     WRIT_TAMPERS={{changes}} WRIT_FLIPS={{flips}} cargo test --release -p writ-tests --test it -- tamper rot --nocapture

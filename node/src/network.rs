@@ -15,6 +15,9 @@
 //! | `address` | where a node is: `/ip4` or `/ip6`, a port, a peer id |
 //! | `wire` | what is said, bounded and canonical |
 //! | `behaviour` | the parts of libp2p that are used, and how they are set |
+//! | `limits` | how many connections there may be, and in the making |
+//! | `muxer` | streams of a connection, and what they hold unread |
+//! | `gate` | what gossip is let through, before anything of it is kept |
 //! | `swarm` | the loop: what happens when something is heard |
 //! | `intake` | what became of a peer's records, and what that says of the peer |
 //! | `peers` | when to call again, who is blamed, who is shut out |
@@ -25,7 +28,10 @@
 
 mod address;
 mod behaviour;
+mod gate;
 mod intake;
+mod limits;
+mod muxer;
 mod peers;
 mod swarm;
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod faults;
 mod garbage;
 mod harness;
 mod history;
+mod hostile;
 mod imports;
 mod kill;
 mod lifecycle;

@@ -197,6 +197,11 @@ impl Cluster {
         &self.members[n].home
     }
 
+    /// Where the others reach node `n`.
+    pub fn peer(&self, n: usize) -> String {
+        peer(self.home(n))
+    }
+
     /// A folder for other files.
     pub fn folder(&self) -> &Path {
         self.folder.path()

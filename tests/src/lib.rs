@@ -8,6 +8,7 @@
 //!
 //! A harness that cannot go on panics: that is how a test fails.
 
+pub mod attack;
 pub mod auditor;
 pub mod cluster;
 pub mod damage;

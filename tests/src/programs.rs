@@ -20,6 +20,11 @@ pub fn liar() -> Result<PathBuf, Missing> {
     find("examples/liar").map_err(|folder| Missing(format!("there is no liar in `{folder}`: `{how}` builds it")))
 }
 
+/// A peer that says whatever no node says.
+pub fn hostile() -> PathBuf {
+    program("examples/hostile")
+}
+
 /// The client.
 pub fn writ() -> PathBuf {
     program("writ")

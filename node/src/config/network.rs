@@ -122,7 +122,8 @@ impl Network {
              open = {open}\n\
              # Connections to other nodes.\n\
              peers_max = {peers_max}\n\
-             # Bytes a second that one peer may send as gossip, on average; what exceeds it is dropped and asked for later.\n\
+             # Bytes a second that one peer may send as gossip, on average; what exceeds it is dropped and asked for later,\n\
+             # and who sends twice as much is shut out for a minute.\n\
              gossip_bytes_per_s_max = {gossip}\n",
             listen = self.listen,
             consensus = self.consensus(),

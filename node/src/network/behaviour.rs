@@ -1,25 +1,25 @@
 //! The swarm put together: gossip, questions, and who may connect at all.
 //!
-//! TCP, Noise, yamux in its standard setting (no deprecated knob of it is touched: they bring back an old copy with
-//! known faults). A connection whose peer does not answer a ping is closed, so that a peer behind a cut cable is called
+//! TCP, Noise, yamux. A connection whose peer does not answer a ping is closed, so that a peer behind a cut cable is called
 //! again once the cable is whole.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    self, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-    TopicScoreParams, ValidationMode,
+    ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, TopicHash, ValidationMode, WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, noise, ping, tcp, yamux,
-};
+use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, noise, ping, tcp};
 use writ_proto::hash::Digest;
 
 use super::NetworkError;
+use super::gate::{self, AsItIs, Gossip};
+use super::limits;
+use super::muxer::Yamux;
 use super::wire::{GOSSIP_BYTES_MAX, PullCodec};
 
 /// How long a question may stay unanswered.
@@ -31,18 +31,23 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const PING_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a connection that carries nothing is kept.
 const IDLE: Duration = Duration::from_secs(60);
-/// Connections that are being made: who opens some and says nothing must not keep others out while they time out.
-const PENDING_MAX: u32 = 1024;
+/// How long a connection may take until both know who the other is.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// Messages in one packet of gossip.
 const MESSAGES_PER_PACKET: usize = 64;
+/// Messages that wait for a peer that does not read: half of them its own, half passed on.
+const UNREAD_MAX: usize = 128;
+/// How long a message is remembered, so that it is heard once: longer than it is told of. Heard again after that it is
+/// known to the ledger, and goes no further.
+const HEARD_ONCE: Duration = Duration::from_secs(5);
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
-    pub(super) limits: connection_limits::Behaviour,
+    pub(super) limits: limits::Behaviour,
     pub(super) allowed: Toggle<allow_block_list::Behaviour<allow_block_list::AllowedPeers>>,
     pub(super) shut_out: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) ping: ping::Behaviour,
-    pub(super) gossip: gossipsub::Behaviour,
+    pub(super) gate: gate::Behaviour,
     pub(super) pull: request_response::Behaviour<PullCodec>,
 }
 
@@ -58,19 +63,33 @@ impl Topics {
         let topic = |what: &str| IdentTopic::new(format!("/writ/{chain}/{what}/1"));
         Self { records: topic("records"), checkpoints: topic("checkpoints") }
     }
+
+    fn hashes(&self) -> [TopicHash; 2] {
+        [self.records.hash(), self.checkpoints.hash()]
+    }
 }
 
-/// A swarm of the chain `chain`, for those who are `named`, whatever the bound says, and if it is `open` for others too.
+/// Who may connect.
+pub(super) struct Guests<'a> {
+    pub(super) peers_max: u32,
+    /// Those whom the configuration names: they may, whatever the bound says.
+    pub(super) named: &'a [PeerId],
+    /// Where some of them are.
+    pub(super) addresses: &'a [IpAddr],
+    /// Whether others may too.
+    pub(super) open: bool,
+}
+
+/// A swarm of the chain `chain`.
 pub(super) fn swarm(
     keys: Keypair,
     chain: &Digest,
     topics: &Topics,
-    peers_max: u32,
-    named: &[PeerId],
-    open: bool,
+    guests: &Guests<'_>,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let fault = |error: &dyn std::fmt::Display| NetworkError::Start { reason: error.to_string() };
     let gossip = gossip(topics).map_err(|error| fault(&error))?;
+    let Guests { peers_max, named, addresses, open } = *guests;
     let pull = request_response::Behaviour::with_codec(
         PullCodec,
         [(protocol(chain)?, ProtocolSupport::Full)],
@@ -78,13 +97,6 @@ pub(super) fn swarm(
             .with_request_timeout(ANSWER_PATIENCE)
             .with_max_concurrent_streams(STREAMS_MAX),
     );
-    let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_MAX))
-        .with_max_pending_outgoing(Some(PENDING_MAX))
-        .with_max_established(Some(peers_max))
-        .with_max_established_per_peer(Some(2));
-    let mut limits = connection_limits::Behaviour::new(limits);
-    named.iter().for_each(|peer| limits.bypass_peer_id(peer));
     let allowed = (!open).then(|| {
         let mut list = allow_block_list::Behaviour::<allow_block_list::AllowedPeers>::default();
         for peer in named {
@@ -93,20 +105,21 @@ pub(super) fn swarm(
         list
     });
     let behaviour = Behaviour {
-        limits,
+        limits: limits::Behaviour::new(peers_max, named, addresses.iter().copied()),
         allowed: allowed.into(),
         shut_out: allow_block_list::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_PATIENCE)),
-        gossip,
+        gate: gate::Behaviour::new(gossip, topics.hashes(), named),
         pull,
     };
     let swarm = SwarmBuilder::with_existing_identity(keys)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, || Yamux)
         .map_err(|error| fault(&error))?
         .with_behaviour(|_| behaviour)
         .map_err(|error| fault(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+        .with_connection_timeout(HANDSHAKE_PATIENCE)
         .build();
     Ok(swarm)
 }
@@ -118,7 +131,7 @@ fn protocol(chain: &Digest) -> Result<StreamProtocol, NetworkError> {
 
 /// Gossip of messages without authors (what they carry is signed), each named by the hash of its bytes, and passed on
 /// only once this node has looked at it.
-fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
+fn gossip(topics: &Topics) -> Result<Gossip, String> {
     let config = ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -127,6 +140,8 @@ fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
         })
         .max_transmit_size(GOSSIP_BYTES_MAX)
         .max_messages_per_rpc(Some(MESSAGES_PER_PACKET))
+        .connection_handler_queue_len(UNREAD_MAX)
+        .duplicate_cache_time(HEARD_ONCE)
         .heartbeat_initial_delay(Duration::from_millis(100))
         .heartbeat_interval(Duration::from_millis(500))
         .mesh_outbound_min(2)
@@ -135,27 +150,12 @@ fn gossip(topics: &Topics) -> Result<gossipsub::Behaviour, String> {
         .mesh_n_high(12)
         .build()
         .map_err(|error| error.to_string())?;
-    let mut gossip = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)?;
-    let params = PeerScoreParams {
-        topics: [&topics.records, &topics.checkpoints].map(|topic| (topic.hash(), score())).into(),
-        // Several nodes may stand behind one address, or on one machine.
-        ip_colocation_factor_weight: 0.0,
-        ..PeerScoreParams::default()
-    };
-    gossip.with_peer_score(params, PeerScoreThresholds::default())?;
+    // No scores: they are kept for an hour of everybody who ever connected, and who is to be shut out is decided here.
+    let only = WhitelistSubscriptionFilter(topics.hashes().into());
+    let mut gossip =
+        Gossip::new_with_subscription_filter_and_transform(MessageAuthenticity::Anonymous, config, only, AsItIs)?;
     for topic in [&topics.records, &topics.checkpoints] {
         gossip.subscribe(topic).map_err(|error| error.to_string())?;
     }
     Ok(gossip)
-}
-
-/// Bad messages cost a peer its standing, the third about as much as gossip bears: by then it is shut out, and until then
-/// it is heard. That it delivers few is no fault: an idle chain has nothing to tell.
-fn score() -> TopicScoreParams {
-    TopicScoreParams {
-        mesh_message_deliveries_weight: 0.0,
-        mesh_failure_penalty_weight: 0.0,
-        invalid_message_deliveries_weight: -10.0,
-        ..TopicScoreParams::default()
-    }
 }

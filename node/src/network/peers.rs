@@ -3,7 +3,7 @@
 //! A peer is blamed only for what it must have known to be bad: bytes that are no message, a signature that does not
 //! fit, a record of another chain. What may be an honest difference (a key that is not known here yet, a full pool)
 //! costs it nothing. [`STRIKES`] such messages within [`STRIKES_WITHIN`] shut it out for [`SHUT_OUT`]: it is disconnected,
-//! and neither called nor let in meanwhile.
+//! and neither called nor let in meanwhile. So does a flood: far more than any peer has to tell.
 //!
 //! Time comes in as an argument.
 
@@ -82,9 +82,14 @@ impl Blame {
         if strikes.len() < STRIKES {
             return false;
         }
+        self.shut_out(peer, now);
+        true
+    }
+
+    /// From now on.
+    pub(super) fn shut_out(&mut self, peer: PeerId, now: Instant) {
         self.strikes.remove(&peer);
         self.shut_out.insert(peer, now + SHUT_OUT);
-        true
     }
 
     /// Those who may come back.

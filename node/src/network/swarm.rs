@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
-use libp2p::request_response::{self, Message as Pull, OutboundFailure, OutboundRequestId};
+use libp2p::request_response::{self, InboundRequestId, Message as Pull, OutboundFailure, OutboundRequestId};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, ping};
@@ -24,12 +24,13 @@ use writ_proto::key::KeyId;
 use writ_proto::record::RecordId;
 
 use super::address::Endpoint;
-use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
+use super::behaviour::{self, Behaviour, BehaviourEvent, Guests, Topics};
+use super::gate;
 use super::intake::{Worth, is_bad_everywhere, worth, worth_of};
 use super::peers::{Blame, Bucket, Contact};
 use super::wire::{
     ASKED_RECORDS_MAX, Ask, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COSIGNATURES_MAX, Claim, Hello, IDS_MAX,
-    INTRODUCED_MAX, Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch,
+    INTRODUCED_MAX, Summary, TOLD_RECORDS_BYTES_MAX, Tell, decode_batch, encode_batch, is_nonsense,
 };
 use super::{LISTEN_PATIENCE, NetworkError, Setup, keypair};
 use crate::checkpoints::{Checkpoints, Verdict};
@@ -55,6 +56,12 @@ const SEND_EVERY: Duration = Duration::from_millis(2);
 const PAGES_MAX: usize = 16;
 /// Questions a second that one peer may ask.
 const ASKS_PER_S: u64 = 20;
+/// Questions a second that no node asks, however much it lacks: a whole pool asked for again and again.
+const FLOOD_OF_ASKS_PER_S: u64 = 200;
+/// Bytes of answers that wait to be read, of all peers together. What exceeds it is asked for again.
+const ANSWERS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What an answer costs beside the records and ids in it.
+const ANSWER_BYTES: usize = 8 * 1024;
 /// Nodes that are called because another node named them.
 const INTRODUCED_CALLED_MAX: usize = 4;
 
@@ -96,6 +103,9 @@ struct Peer {
     ip: Option<IpAddr>,
     gossip: Bucket,
     asks: Bucket,
+    /// What it may send beyond that, unheard, before it is shut out.
+    more_gossip: Bucket,
+    more_asks: Bucket,
     /// How many lists of ids it is being asked for, one after another; 0: none now.
     pages: usize,
     /// The key that it votes with, if it has shown one.
@@ -124,6 +134,8 @@ struct Loop {
     calls: HashMap<ConnectionId, Endpoint>,
     peers: HashMap<PeerId, Peer>,
     blame: Blame,
+    /// The answers that are being sent, with their sizes.
+    answers: HashMap<InboundRequestId, usize>,
     to_judge: mpsc::Sender<Told>,
     greeted: Instant,
     /// What has waited here a while, and all that waits, as of the last greeting.
@@ -143,7 +155,9 @@ pub(super) async fn start(
     let topics = Topics::of(&chain);
     let named = config.peers.iter().filter_map(|peer| peer.peer);
     let named: Vec<_> = named.chain(config.allow.iter().copied()).collect();
-    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, config.peers_max, &named, config.open)?;
+    let addresses: Vec<_> = config.peers.iter().map(|peer| peer.socket.ip()).collect();
+    let guests = Guests { peers_max: config.peers_max, named: &named, addresses: &addresses, open: config.open };
+    let mut swarm = behaviour::swarm(keypair(&identity)?, &chain, &topics, &guests)?;
     let listening = listen(&mut swarm, config.listen).await?;
     let endpoint = Endpoint { peer: Some(*swarm.local_peer_id()), ..listening };
     tracing::info!(%endpoint, open = config.open, "other nodes can reach this one");
@@ -167,6 +181,7 @@ pub(super) async fn start(
         calls: HashMap::new(),
         peers: HashMap::new(),
         blame: Blame::default(),
+        answers: HashMap::new(),
         to_judge,
         greeted: now,
         aged: Summary::default(),
@@ -347,11 +362,7 @@ impl Loop {
                 tracing::debug!(%error, "a peer does not answer");
                 self.swarm.close_connection(connection);
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message {
-                propagation_source,
-                message_id,
-                message,
-            })) => self.gossip(propagation_source, message_id, &message),
+            SwarmEvent::Behaviour(BehaviourEvent::Gate(event)) => self.gate(event),
             SwarmEvent::Behaviour(BehaviourEvent::Pull(event)) => self.pull(event),
             _ => {}
         }
@@ -373,6 +384,8 @@ impl Loop {
             ip,
             gossip: Bucket::new(rate, now),
             asks: Bucket::new(ASKS_PER_S, now),
+            more_gossip: Bucket::new(rate, now),
+            more_asks: Bucket::new(FLOOD_OF_ASKS_PER_S, now),
             pages: 0,
             votes_with: None,
             greeting: None,
@@ -468,29 +481,54 @@ impl Loop {
     fn blame(&mut self, peer: PeerId, what: &'static str) {
         tracing::debug!(%peer, what, "a peer sent what it must have known to be bad");
         if self.blame.strike(peer, Instant::now()) {
-            tracing::warn!(%peer, what, "a peer is shut out for a minute");
-            self.metrics.network().banned(what);
-            self.swarm.behaviour_mut().shut_out.block_peer(peer);
+            self.shut_out(peer, what);
         }
+    }
+
+    /// Shuts out a peer that sends far more than any node has to say.
+    fn flooded(&mut self, peer: PeerId, what: &'static str) {
+        // What was on its way when it was shut out is no news.
+        if !self.blame.is_shut_out(&peer) {
+            self.blame.shut_out(peer, Instant::now());
+            self.shut_out(peer, what);
+        }
+    }
+
+    fn shut_out(&mut self, peer: PeerId, what: &'static str) {
+        tracing::warn!(%peer, what, "a peer is shut out for a minute");
+        self.metrics.network().banned(what);
+        self.swarm.behaviour_mut().shut_out.block_peer(peer);
     }
 
     // Gossip.
 
     fn publish(&mut self, topic: IdentTopic, message: Vec<u8>) {
         self.metrics.network().bytes(Way::Out, message.len() as u64);
-        match self.swarm.behaviour_mut().gossip.publish(topic, message) {
+        match self.swarm.behaviour_mut().gate.gossip.publish(topic, message) {
             Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
             // Peers pull what they were not told.
             Err(error) => tracing::debug!(%error, "a message was not gossiped"),
         }
     }
 
+    fn gate(&mut self, event: gate::Event) {
+        match event {
+            gate::Event::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {
+                self.gossip(propagation_source, message_id, &message);
+            }
+            gate::Event::Gossip(_) => {}
+            gate::Event::Bad(peer, what) => self.blame(peer, what),
+            gate::Event::Flood(peer) => self.flooded(peer, "a flood of messages"),
+            gate::Event::Dropped(messages) => {
+                self.metrics.network().ignored("messages", "more than strangers may send", messages as u64);
+            }
+        }
+    }
+
     fn gossip(&mut self, peer: PeerId, id: MessageId, message: &gossipsub::Message) {
         let now = Instant::now();
         self.metrics.network().bytes(Way::In, message.data.len() as u64);
-        let within = self.peers.get_mut(&peer).is_some_and(|known| known.gossip.take(message.data.len(), now));
-        if !within {
-            self.metrics.network().ignored("messages", "more than one peer may send", 1);
+        if !self.may_send(peer, message.data.len(), now) {
             return self.report(&id, &peer, MessageAcceptance::Ignore);
         }
         if message.topic == self.topics.records.hash() {
@@ -507,8 +545,26 @@ impl Loop {
         }
     }
 
+    /// Draws on what a peer may send. What exceeds it is not looked at.
+    fn within_rate(&mut self, peer: PeerId, bytes: usize, now: Instant) -> bool {
+        let within = self.peers.get_mut(&peer).is_some_and(|known| known.gossip.take(bytes, now));
+        if !within {
+            self.metrics.network().ignored("messages", "more than one peer may send", 1);
+        }
+        within
+    }
+
+    /// The same for what nobody asked for: as much again, and the peer is shut out.
+    fn may_send(&mut self, peer: PeerId, bytes: usize, now: Instant) -> bool {
+        let within = self.within_rate(peer, bytes, now);
+        if !within && self.peers.get_mut(&peer).is_some_and(|known| !known.more_gossip.take(bytes, now)) {
+            self.flooded(peer, "a flood of bytes");
+        }
+        within
+    }
+
     fn report(&mut self, id: &MessageId, peer: &PeerId, verdict: MessageAcceptance) {
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, peer, verdict);
+        self.swarm.behaviour_mut().gate.gossip.report_message_validation_result(id, peer, verdict);
     }
 
     /// To whoever judges it, if they keep up; else it is dropped, and pulled later.
@@ -574,28 +630,26 @@ impl Loop {
 
     fn pull(&mut self, event: request_response::Event<Ask, Tell>) {
         match event {
-            request_response::Event::Message { peer, message: Pull::Request { request, channel, .. }, .. } => {
-                let now = Instant::now();
-                if !self.peers.get_mut(&peer).is_some_and(|known| known.asks.take(1, now)) {
+            request_response::Event::Message {
+                peer, message: Pull::Request { request_id, request, channel }, ..
+            } => {
+                if request == Ask::Nonsense {
+                    return self.blame(peer, "bytes that are no question");
+                }
+                if !self.may_ask(peer) {
                     // The question is dropped; who keeps on asking gets nothing.
                     return self.metrics.network().pulled(Way::In, "dropped");
                 }
-                let tell = match request {
-                    Ask::Hello(hello) => {
-                        self.greeted_by(peer, hello);
-                        Tell::Hello(self.hello())
-                    }
-                    Ask::Ids { after } => Tell::Ids(self.ids_after(after)),
-                    Ask::Records(ids) => Tell::Records(self.records(&ids)),
-                    Ask::Cosignatures => {
-                        let latest = self.checkpoints.latest().into_iter().take(COSIGNATURES_MAX);
-                        Tell::Cosignatures(latest.map(Blob).collect())
-                    }
-                    Ask::Remembered(keys) => Tell::Remembered(self.recollection.of(&keys)),
-                };
+                let tell = self.answer(peer, request);
+                let bytes = ANSWER_BYTES + tell.bytes();
+                if self.answers.values().sum::<usize>() + bytes > ANSWERS_BYTES_MAX {
+                    return self.metrics.network().pulled(Way::In, "dropped");
+                }
                 self.metrics.network().pulled(Way::In, "answered");
                 // Whoever asked may be gone.
-                let _ = self.swarm.behaviour_mut().pull.send_response(channel, tell);
+                if self.swarm.behaviour_mut().pull.send_response(channel, tell).is_ok() {
+                    self.answers.insert(request_id, bytes);
+                }
             }
             request_response::Event::Message { peer, message: Pull::Response { request_id, response }, .. } => {
                 self.metrics.network().pulled(Way::Out, "answered");
@@ -618,8 +672,45 @@ impl Loop {
                 tracing::debug!(%peer, %error, "a peer did not answer");
                 self.metrics.network().pulled(Way::Out, "failed");
                 self.finish_pull(&peer);
+                if matches!(&error, OutboundFailure::Io(error) if is_nonsense(error)) {
+                    self.blame(peer, "bytes that are no answer");
+                }
             }
-            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+            request_response::Event::InboundFailure { request_id, .. }
+            | request_response::Event::ResponseSent { request_id, .. } => {
+                self.answers.remove(&request_id);
+            }
+        }
+    }
+
+    /// Draws on what a peer may ask.
+    fn may_ask(&mut self, peer: PeerId) -> bool {
+        let now = Instant::now();
+        let Some(known) = self.peers.get_mut(&peer) else { return false };
+        if known.asks.take(1, now) {
+            return true;
+        }
+        if !known.more_asks.take(1, now) {
+            self.flooded(peer, "a flood of questions");
+        }
+        false
+    }
+
+    fn answer(&mut self, peer: PeerId, ask: Ask) -> Tell {
+        match ask {
+            Ask::Hello(hello) => {
+                self.greeted_by(peer, hello);
+                Tell::Hello(self.hello())
+            }
+            Ask::Ids { after } => Tell::Ids(self.ids_after(after)),
+            Ask::Records(ids) => Tell::Records(self.records(&ids)),
+            Ask::Cosignatures => {
+                let latest = self.checkpoints.latest().into_iter().take(COSIGNATURES_MAX);
+                Tell::Cosignatures(latest.map(Blob).collect())
+            }
+            Ask::Remembered(keys) => Tell::Remembered(self.recollection.of(&keys)),
+            // It was blamed on its sender; nothing is known of it.
+            Ask::Nonsense => Tell::Ids(Vec::new()),
         }
     }
 
@@ -632,7 +723,8 @@ impl Loop {
                 if records.len() > ASKED_RECORDS_MAX {
                     return self.blame(peer, "more records than were asked for");
                 }
-                if !records.is_empty() {
+                let bytes = records.iter().map(Vec::len).sum();
+                if !records.is_empty() && self.within_rate(peer, bytes, Instant::now()) {
                     self.hand_over(Told { peer, from: From::Pull, what: What::Records(records) });
                 }
             }

@@ -16,7 +16,7 @@ use writ_proto::key::SecretKey;
 use writ_proto::record::RecordId;
 use writ_proto::state::State;
 
-use super::behaviour::{self, Behaviour, BehaviourEvent, Topics};
+use super::behaviour::{self, Behaviour, BehaviourEvent, Guests, Topics};
 use super::wire::{Ask, Tell, encode_batch};
 use super::{Endpoint, Network, Setup, keypair};
 use crate::checkpoints::Checkpoints;
@@ -33,6 +33,9 @@ use crate::storage::sample::{START_MS, Sample};
 /// How long anything may take before a test gives up: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For swarms that are not a node's.
+const ANYBODY: Guests<'_> = Guests { peers_max: 8, named: &[], addresses: &[], open: true };
+
 fn secret(n: u8) -> SecretKey {
     SecretKey::from_seed(&[200 + n; 32])
 }
@@ -48,6 +51,10 @@ struct Node {
 
 impl Node {
     async fn start(n: u8, sample: &Sample, peers: Vec<Endpoint>, open: bool) -> Self {
+        Self::start_with(n, sample, config::Network::new("/ip4/127.0.0.1/tcp/0".parse().unwrap(), peers, open)).await
+    }
+
+    async fn start_with(n: u8, sample: &Sample, config: config::Network) -> Self {
         let (disk, home) = (MemoryDisk::new(), tempfile::tempdir().unwrap());
         let store = disk.open(&sample.chain()).unwrap();
         store.put_genesis(&sample.genesis()).unwrap();
@@ -60,7 +67,7 @@ impl Node {
         let me = secret(n).public().id();
         let setup = Setup {
             identity: secret(n),
-            config: config::Network::new("/ip4/127.0.0.1/tcp/0".parse().unwrap(), peers, open),
+            config,
             ledger: ledger.clone(),
             recollection: Recollection::new(ledger.clone(), checkpoints.clone(), None, me).unwrap(),
             checkpoints,
@@ -107,19 +114,19 @@ struct Hostile {
 impl Hostile {
     async fn connect(n: u8, chain: &Digest, node: Endpoint) -> Self {
         let topics = Topics::of(chain);
-        let mut swarm = behaviour::swarm(keypair(&secret(n)).unwrap(), chain, &topics, 8, &[], true).unwrap();
+        let mut swarm = behaviour::swarm(keypair(&secret(n)).unwrap(), chain, &topics, &ANYBODY).unwrap();
         swarm.dial(node.to_multiaddr()).unwrap();
         let mut hostile = Self { swarm, topics, node: node.peer.unwrap(), ids: Vec::new(), records: Vec::new() };
         // The node must know that it listens to the topic, or nothing that is published goes anywhere.
         let subscribed =
-            hostile.drive(|me| me.swarm.behaviour().gossip.all_peers().any(|(_, topics)| topics.len() == 2));
+            hostile.drive(|me| me.swarm.behaviour().gate.gossip.all_peers().any(|(_, topics)| topics.len() == 2));
         assert!(subscribed.await, "a peer of the same chain is let in");
         hostile
     }
 
     fn publish(&mut self, topic: &IdentTopic, bytes: Vec<u8>) {
         // Once it is shut out there is nobody to publish to.
-        let _ = self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes);
+        let _ = self.swarm.behaviour_mut().gate.gossip.publish(topic.clone(), bytes);
     }
 
     fn batch(&mut self, records: Vec<Vec<u8>>) {
@@ -149,7 +156,7 @@ impl Hostile {
                         hello.waiting.mix = Digest([9; 32]);
                         Tell::Hello(hello)
                     }
-                    Ask::Ids { .. } => Tell::Ids(self.ids.clone()),
+                    Ask::Ids { .. } | Ask::Nonsense => Tell::Ids(self.ids.clone()),
                     Ask::Records(_) => Tell::Records(self.records.iter().cloned().map(Blob).collect()),
                     Ask::Cosignatures => Tell::Cosignatures(Vec::new()),
                     Ask::Remembered(_) => Tell::Remembered(Memory::default()),
@@ -217,7 +224,7 @@ async fn a_closed_network_lets_in_whom_it_names() {
     let closed = Node::start(1, &sample, vec![known.network.endpoint()], false).await;
     until("its peer is connected", || closed.network.peers() == 1).await;
     let topics = Topics::of(&sample.chain());
-    let mut stranger = behaviour::swarm(keypair(&secret(7)).unwrap(), &sample.chain(), &topics, 8, &[], true).unwrap();
+    let mut stranger = behaviour::swarm(keypair(&secret(7)).unwrap(), &sample.chain(), &topics, &ANYBODY).unwrap();
     stranger.dial(closed.network.endpoint().to_multiaddr()).unwrap();
     let refused = async {
         loop {
@@ -273,7 +280,7 @@ async fn who_sends_what_is_bad_for_everybody_is_shut_out_and_nobody_else_is() {
         }
         assert!(hostile.is_shut_out().await, "{case}");
         let mut again =
-            behaviour::swarm(keypair(&secret(n)).unwrap(), &sample.chain(), &Topics::of(&sample.chain()), 8, &[], true)
+            behaviour::swarm(keypair(&secret(n)).unwrap(), &sample.chain(), &Topics::of(&sample.chain()), &ANYBODY)
                 .unwrap();
         again.dial(node.network.endpoint().to_multiaddr()).unwrap();
         let refused = async {
@@ -377,6 +384,44 @@ async fn a_flood_is_dropped_and_memory_stays_where_it_was() {
 }
 
 #[tokio::test]
+async fn who_sends_far_more_than_it_may_is_shut_out_though_nothing_in_it_is_bad() {
+    let mut sample = Sample::new("network");
+    let config = config::Network::new("/ip4/127.0.0.1/tcp/0".parse().unwrap(), Vec::new(), true);
+    let node = Node::start_with(0, &sample, config::Network { gossip_bytes_per_s_max: 64 * 1024, ..config }).await;
+    let mut hostile = Hostile::connect(52, &sample.chain(), node.network.endpoint()).await;
+    let records: Vec<_> = (0..100).map(|_| sample.grant().bytes().to_vec()).collect();
+    let start = Instant::now();
+    for n in 0.. {
+        if !hostile.is_connected() {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "it is shut out");
+        // Each time other bytes.
+        let (before, after) = records.split_at(n % records.len());
+        hostile.batch([after, before, &records[..n / records.len()]].concat());
+        hostile.linger(Duration::from_millis(1)).await;
+    }
+    assert_eq!(node.counted("writ_peers_banned_total{reason=\"a flood of bytes\"}"), 1);
+}
+
+#[tokio::test]
+async fn who_asks_without_end_is_shut_out() {
+    let sample = Sample::new("network");
+    let node = Node::start(0, &sample, Vec::new(), true).await;
+    let mut hostile = Hostile::connect(53, &sample.chain(), node.network.endpoint()).await;
+    let start = Instant::now();
+    while hostile.is_connected() {
+        assert!(start.elapsed() < PATIENCE, "it is shut out");
+        // As many as one connection carries at a time, and some are still to be answered.
+        for _ in 0..8 {
+            hostile.swarm.behaviour_mut().pull.send_request(&hostile.node, Ask::Cosignatures);
+        }
+        hostile.linger(Duration::from_millis(1)).await;
+    }
+    assert_eq!(node.counted("writ_peers_banned_total{reason=\"a flood of questions\"}"), 1);
+}
+
+#[tokio::test]
 async fn noise_on_the_port_is_cut_off() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -391,4 +436,24 @@ async fn noise_on_the_port_is_cut_off() {
         assert!(end.is_ok(), "a connection that is none is closed");
     }
     assert_eq!(node.network.peers(), 0);
+}
+
+#[tokio::test]
+async fn sockets_on_which_nothing_is_said_are_closed_and_keep_nobody_out() {
+    use tokio::io::AsyncReadExt as _;
+
+    let sample = Sample::new("network");
+    let node = Node::start(0, &sample, Vec::new(), true).await;
+    let place = node.network.endpoint();
+    let mut sockets = Vec::new();
+    for _ in 0..60 {
+        sockets.push(tokio::net::TcpStream::connect(place.socket).await.unwrap());
+    }
+    let honest = Node::start(1, &sample, vec![place], true).await;
+    until("an honest peer is let in", || honest.network.peers() == 1).await;
+    for mut socket in sockets {
+        let mut all = Vec::new();
+        let end = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut all)).await;
+        assert!(end.is_ok(), "a socket on which nothing is said is closed");
+    }
 }

@@ -112,10 +112,15 @@ pub(super) struct Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ask {
     Hello(Hello),
-    Ids { after: Option<RecordId> },
+    Ids {
+        after: Option<RecordId>,
+    },
     Records(Vec<RecordId>),
     Cosignatures,
     Remembered(Keys),
+    /// What was heard is no question. Nobody says this.
+    #[serde(skip)]
+    Nonsense,
 }
 
 /// An answer.
@@ -126,6 +131,17 @@ pub(super) enum Tell {
     Records(Vec<Blob>),
     Cosignatures(Vec<Blob>),
     Remembered(Memory),
+}
+
+impl Tell {
+    /// The bytes of the records and ids in it.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Ids(ids) => 32 * ids.len(),
+            Self::Records(blobs) | Self::Cosignatures(blobs) => blobs.iter().map(|blob| 8 + blob.0.len()).sum(),
+            Self::Hello(_) | Self::Remembered(_) => 0,
+        }
+    }
 }
 
 /// The bytes of a batch.
@@ -151,7 +167,11 @@ impl Codec for PullCodec {
     type Response = Tell;
 
     async fn read_request<T: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Ask> {
-        read::<_, _, ASK_BYTES_MAX>(io).await
+        match read::<_, _, ASK_BYTES_MAX>(io).await {
+            // As an error nobody would learn whose it was.
+            Err(error) if is_nonsense(&error) => Ok(Ask::Nonsense),
+            read => read,
+        }
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Tell> {
@@ -175,6 +195,11 @@ impl Codec for PullCodec {
     ) -> io::Result<()> {
         write(io, &tell).await
     }
+}
+
+/// Whether what was read breaks the rules of the protocol, which no line does.
+pub(super) fn is_nonsense(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
 }
 
 async fn read<M: Serialize + DeserializeOwned, T: AsyncRead + Unpin + Send, const MAX: usize>(
@@ -263,6 +288,23 @@ mod tests {
             let mut io = futures::io::Cursor::new(bytes);
             assert!(block_on(read::<Ask, _, ASK_BYTES_MAX>(&mut io)).is_err());
         }
+    }
+
+    #[test]
+    fn nonsense_is_heard_as_such_and_a_cut_line_is_not() {
+        let heard = |bytes: &[u8]| {
+            let mut io = futures::io::Cursor::new(bytes.to_vec());
+            let protocol = StreamProtocol::new("/pull");
+            block_on(PullCodec.read_request(&protocol, &mut io))
+        };
+        for bytes in [&[255; 4][..], &[1, 0, 0, 0, 99], &[0; 4]] {
+            assert_eq!(heard(bytes).unwrap(), Ask::Nonsense, "{bytes:?}");
+        }
+        for bytes in [&[][..], &[4, 0, 0, 0, 1], &[1, 0]] {
+            assert_eq!(heard(bytes).unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "{bytes:?}");
+        }
+        // What it is told apart by has no form on the wire.
+        assert_eq!(heard(&[4, 0, 0, 0, 5, 0, 0, 0]).unwrap(), Ask::Nonsense);
     }
 
     #[test]
