@@ -35,7 +35,9 @@ pub(crate) struct Tree {
 
 impl Tree {
     fn of_git() -> anyhow::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        // Asked of cargo now, not when this was compiled: a shared target folder may bring it from another clone.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run this by `cargo xtask`")?;
+        let root = Path::new(&package).join("../..").canonicalize()?;
         let listed = Command::new("git")
             .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
             .current_dir(&root)
