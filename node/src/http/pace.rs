@@ -12,7 +12,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,8 +33,17 @@ enum Phase {
 /// The pace of one connection, shared by its socket, its service and the accept loop.
 #[derive(Debug)]
 pub(super) struct Pace {
-    phase: Mutex<(Phase, Instant)>,
+    step: Mutex<Step>,
     evicted: Notify,
+}
+
+/// The phase, and since when it lasts.
+#[derive(Debug)]
+struct Step {
+    phase: Phase,
+    since: Instant,
+    /// Who looked for bytes while a request was served, and so was given no time.
+    reader: Option<Waker>,
 }
 
 /// How long each phase may take.
@@ -47,22 +56,31 @@ pub(super) struct Bounds {
 
 impl Pace {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { phase: Mutex::new((Phase::Head, Instant::now())), evicted: Notify::new() })
+        let step = Step { phase: Phase::Head, since: Instant::now(), reader: None };
+        Arc::new(Self { step: Mutex::new(step), evicted: Notify::new() })
     }
 
     /// A request's head is complete.
     pub(super) fn serving(&self) {
-        *self.lock() = (Phase::Serving, Instant::now());
+        self.lock().enter(Phase::Serving);
     }
 
     /// Its answer is on its way.
     pub(super) fn served(&self) {
-        *self.lock() = (Phase::Idle, Instant::now());
+        let reader = {
+            let mut step = self.lock();
+            step.enter(Phase::Idle);
+            step.reader.take()
+        };
+        // It need not look again by itself, and from now on its time is bounded.
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 
     /// Whether no request is being served.
     pub(super) fn is_waiting(&self) -> bool {
-        self.lock().0 != Phase::Serving
+        self.lock().phase != Phase::Serving
     }
 
     /// Asks the connection to end at once.
@@ -76,23 +94,33 @@ impl Pace {
     }
 
     fn read_some(&self) {
-        let mut phase = self.lock();
-        if phase.0 == Phase::Idle {
-            *phase = (Phase::Head, Instant::now());
+        let mut step = self.lock();
+        if step.phase == Phase::Idle {
+            step.enter(Phase::Head);
         }
     }
 
-    /// When to give up on bytes to read; never while a request is served.
-    fn read_deadline(&self, bounds: &Bounds) -> Option<(Instant, &'static str)> {
-        match *self.lock() {
-            (Phase::Idle, since) => Some((since + bounds.idle, "idle")),
-            (Phase::Head, since) => Some((since + bounds.header, "head")),
-            (Phase::Serving, _) => None,
+    /// When to give up on bytes to read; not while a request is served: then `reader` is woken at its end.
+    fn read_deadline(&self, bounds: &Bounds, reader: &Waker) -> Option<(Instant, &'static str)> {
+        let mut step = self.lock();
+        match step.phase {
+            Phase::Idle => Some((step.since + bounds.idle, "idle")),
+            Phase::Head => Some((step.since + bounds.header, "head")),
+            Phase::Serving => {
+                step.reader = Some(reader.clone());
+                None
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Phase, Instant)> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Step> {
+        self.step.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Step {
+    fn enter(&mut self, phase: Phase) {
+        (self.phase, self.since) = (phase, Instant::now());
     }
 }
 
@@ -158,7 +186,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
             }
             return Poll::Ready(read);
         }
-        let Some((deadline, reason)) = this.pace.read_deadline(&this.bounds) else { return Poll::Pending };
+        let Some((deadline, reason)) = this.pace.read_deadline(&this.bounds, cx.waker()) else { return Poll::Pending };
         if this.reading.deadline() != deadline {
             this.reading.as_mut().reset(deadline);
         }
@@ -194,5 +222,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Counting(AtomicUsize);
+
+    impl Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_looks_for_bytes_while_a_request_is_served_is_woken_at_its_end() {
+        let second = Duration::from_secs(1);
+        let bounds = Bounds { header: second, idle: second, write: second };
+        let (pace, woken) = (Pace::new(), Arc::new(Counting(AtomicUsize::new(0))));
+        let waker = Waker::from(woken.clone());
+        pace.serving();
+        assert_eq!(pace.read_deadline(&bounds, &waker), None);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        pace.served();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "or nobody would ever count its time");
+        assert_eq!(pace.read_deadline(&bounds, &waker).map(|(_, phase)| phase), Some("idle"));
     }
 }
