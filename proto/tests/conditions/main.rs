@@ -7,6 +7,7 @@ mod generator;
 mod json;
 mod laws;
 mod oracle;
+mod page;
 #[path = "../format/random.rs"]
 mod random;
 mod requests;

@@ -463,3 +463,30 @@ fn nan_equals_nothing_and_has_no_order() {
         assert_eq!(evaluate(text, &request).truth, want, "{text}");
     }
 }
+
+#[test]
+fn a_condition_has_one_spelling() {
+    for (text, spelling) in [
+        ("1==(2==3)", "1 == (2 == 3)"),
+        ("(1==2)==3", "1 == 2 == 3"),
+        ("1 in([2]in[3])", "1 in ([2] in [3])"),
+        ("(true&&false)||true", "true && false || true"),
+        ("true&&(false||true)", "true && (false || true)"),
+        ("(true&&false)&&true", "(true && false) && true"),
+        ("true||(false||true)", "true || (false || true)"),
+        ("!(!true)", "!!true"),
+        ("(!true)==false", "!true == false"),
+        ("!(true==false)", "!(true == false)"),
+        ("(1 == 1).startsWith((context).zone)", "(1 == 1).startsWith(context.zone)"),
+        ("(!true).size()", "size(!true)"),
+        ("has( ( context . a ) . b )", "has(context.a.b)"),
+        ("[1,(context.a),]", "[1, context.a]"),
+        ("[0x1F, -0x1f, 0xAu, 007, .5, 1e3, -0.0, 1e300]", "[31, -31, 10u, 7, 0.5, 1000.0, -0.0, 1e300]"),
+        (r#"'it\'s' == "say \"no\"\\""#, r#""it's" == "say \"no\"\\""#),
+        ("'\\x00\\n\\r\\t\\x85\\U0001F431é' // and so on", "\"\\u0000\\n\\r\\t\\u0085🐱é\""),
+    ] {
+        let condition = Condition::parse(text).unwrap_or_else(|error| panic!("`{text}`: {error}"));
+        assert_eq!(condition.to_string(), spelling, "`{text}`");
+        assert_eq!(Condition::parse(spelling), Ok(condition), "`{text}`");
+    }
+}
