@@ -22,6 +22,10 @@ fmt:
 differential ledgers="100000":
     WRIT_LEDGERS={{ledgers}} cargo test --release -p writ-proto --test it -- differential --nocapture
 
+# A million conditions on random requests: ours against the `cel` crate, in process.
+conditions cases="1000000":
+    WRIT_CONDITIONS={{cases}} cargo test --release -p writ-proto --test conditions -- oracle --nocapture
+
 # Two thousand questions and more over HTTP: a real node against the naive evaluator.
 differential-http ledgers="24": programs
     WRIT_LEDGERS={{ledgers}} cargo test --release -p writ-tests --test it -- decisions --nocapture

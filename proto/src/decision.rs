@@ -32,6 +32,7 @@ use crate::record::RecordId;
 use crate::time::{Interval, LedgerTime};
 use closure::{Bearer, Narrow, Wide};
 
+pub use crate::condition::Truth;
 pub use rights::Rights;
 
 pub(crate) use reader::{Party, Reader};
@@ -54,17 +55,6 @@ pub struct Moment {
     pub interval: Interval,
     /// The last height whose records are known.
     pub height: u64,
-}
-
-/// What became of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// It holds.
-    True,
-    /// It does not.
-    False,
-    /// It could not be evaluated.
-    Indeterminate,
 }
 
 /// Why the answer is what it is.

@@ -12,6 +12,7 @@
 //! | [`key`] | strict Ed25519 keys and signatures |
 //! | [`codec`] | the canonical encoding; the only user of bincode |
 //! | [`refusal`] | why a record is not taken: code, field, words |
+//! | [`condition`] | under which circumstances an entry counts: a closed subset of CEL |
 //! | [`scope`] | what an authority may speak of |
 //! | [`record`] | what an authority signs: the envelope and all kinds of bodies |
 //! | [`genesis`] | where a chain starts; its hash is the chain id |
@@ -39,6 +40,7 @@ pub mod block;
 pub mod certificate;
 pub mod checkpoint;
 pub mod codec;
+pub mod condition;
 pub mod decision;
 pub mod export;
 pub mod genesis;

@@ -12,11 +12,14 @@ use writ_proto::block::{Block, CommitLeaf, Header};
 use writ_proto::certificate::{Certificate, Proposal, Vote};
 use writ_proto::checkpoint::{Checkpoint, Cosignature, Cosigners};
 use writ_proto::codec;
+use writ_proto::condition::{Condition, Request, Truth};
 use writ_proto::export::{ExportError, Frame, Item, Reader, Trailer, Writer};
 use writ_proto::genesis::Genesis;
 use writ_proto::hash::Digest;
 use writ_proto::key::SecretKey;
-use writ_proto::limits::{BLOCK_BYTES_MAX, GENESIS_BYTES_MAX, NAME_SEGMENTS_MAX, RECORD_BYTES_MAX};
+use writ_proto::limits::{
+    BLOCK_BYTES_MAX, CONDITION_BYTES_MAX, GENESIS_BYTES_MAX, NAME_SEGMENTS_MAX, RECORD_BYTES_MAX,
+};
 use writ_proto::name::{Action, ActionPattern, Name, Pattern, Side, candidates, escape};
 use writ_proto::record::{AuthorityName, Class, RecordId, Signed, Statement};
 use writ_proto::time::LedgerTime;
@@ -37,6 +40,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("export", fuzz_export),
     ("name", fuzz_name),
     ("time", fuzz_time),
+    ("condition", fuzz_condition),
     #[cfg(feature = "api")]
     ("position", fuzz_position),
     #[cfg(feature = "api")]
@@ -313,6 +317,27 @@ pub fn fuzz_time(data: &[u8]) -> bool {
     let Ok(time) = text.parse::<LedgerTime>() else { return false };
     assert_eq!(time.to_string().parse(), Ok(time));
     assert_eq!(time.to_string()[..19], text[..19], "nothing is rounded");
+    true
+}
+
+/// A condition, also where it cannot be evaluated.
+pub fn fuzz_condition(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let condition = match Condition::parse(text) {
+        Ok(condition) => condition,
+        Err(error) => {
+            assert!(error.at().is_none_or(|at| text.is_char_boundary(at)), "{error}");
+            return false;
+        }
+    };
+    let spelled = condition.to_string();
+    // Escapes may make the canonical spelling longer.
+    if spelled.len() <= CONDITION_BYTES_MAX {
+        assert_eq!(Condition::parse(&spelled), Ok(condition.clone()), "a condition reads back");
+    }
+    let evaluation = condition.evaluate(&Request::default());
+    assert!(evaluation.steps <= 2 * text.len() as u64 + 1);
+    assert!(evaluation.truth == Truth::Indeterminate || evaluation.missing.is_empty());
     true
 }
 

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::limits::{CONDITION_BYTES_MAX, REFERENCE_BYTES_MAX};
 use crate::name::{ActionPattern, NameError, Pattern, ROLE_TYPE, Side};
 use crate::refusal::{Code, Refusal};
@@ -84,6 +85,15 @@ impl Access {
             self.check_membership()?;
         }
         Ok(())
+    }
+
+    /// Whether its condition can be evaluated at all. For whoever submits or takes in a record, so that a slip
+    /// is told early: to blocks a condition is opaque, and one that does not parse is indeterminate.
+    ///
+    /// # Errors
+    /// [`Code::BadCondition`] on `cond`, with what was found where.
+    pub fn check_condition(&self) -> Result<(), Refusal> {
+        self.cond.as_deref().map_or(Ok(()), |cond| Ok(Condition::parse(cond).map(drop)?))
     }
 
     fn check_membership(&self) -> Result<(), Refusal> {

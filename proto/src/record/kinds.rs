@@ -285,6 +285,19 @@ impl Body {
         }
     }
 
+    /// [`Access::check_condition`] of every entry that it holds. No part of the record's form: what decodes
+    /// may fail this.
+    pub fn check_conditions(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Access(access) => access.check_condition(),
+            Self::Set(set) => set.members.iter().try_for_each(|member| match member {
+                SetMember::Access(access) => access.check_condition(),
+                SetMember::Revoke(_) => Ok(()),
+            }),
+            Self::Revoke(_) | Self::Authority(_) | Self::Validator(_) | Self::Parameter(_) => Ok(()),
+        }
+    }
+
     /// The class, a function of the bytes alone.
     pub fn class(&self) -> Class {
         let restrictive = match self {

@@ -156,6 +156,29 @@ fn an_entry_that_makes_no_sense_is_refused_with_its_member() {
     assert!(statement(Body::Access(longest)).sign(&[&key(1)]).is_ok());
 }
 
+/// Consensus takes any text as a condition, whoever submits is told of a slip.
+#[test]
+fn a_condition_is_opaque_in_the_record_and_checked_apart() {
+    let with = |cond: &str| Access { cond: Some(cond.into()), ..access("user:a", "read", "file:x", Effect::Grant) };
+    let (good, bad) = (with("context.mfa"), with("context.mfa &&"));
+    let set = |members: &[&Access]| {
+        let members = members.iter().map(|access| SetMember::Access((*access).clone())).collect();
+        Body::Set(AtomicSet { members, unchanged_since: None })
+    };
+    for (body, want) in [
+        (Body::Access(access("user:a", "read", "file:x", Effect::Deny)), Ok(())),
+        (Body::Access(good.clone()), Ok(())),
+        (set(&[&good, &good]), Ok(())),
+        (Body::Access(bad.clone()), Err((Code::BadCondition, Some("cond")))),
+        (set(&[&good, &bad]), Err((Code::BadCondition, Some("cond")))),
+    ] {
+        assert_eq!(body.check_conditions().map_err(|refusal| (refusal.code, refusal.field)), want, "{body:?}");
+        let signed = statement(body.clone()).sign(&[&key(1)]).expect("it makes sense");
+        let decoded = Signed::decode(signed.bytes().to_vec()).expect("its form is good");
+        assert_eq!(decoded.body(), &body);
+    }
+}
+
 #[test]
 fn signatures_are_one_to_sixteen_and_strictly_ascending() {
     let keys: Vec<SecretKey> = (1..=17).map(key).collect();

@@ -66,6 +66,12 @@ fn seeds_of(target: &str) -> Vec<Vec<u8>> {
             "file:/etc/passwd",
             "file:a//b/ c%20",
         ]),
+        "condition" => text(&[
+            "context.mfa == true && resource.properties.owner == subject.id",
+            "!has(context.zone) || context.zone in ['intern', \"v\\u0070n\"] // or from home",
+            "size(context.groups) >= 0x2 && (context.path.startsWith('/a') || context.score < -1.5e-3)",
+            "[1, 2u, null, [action.name]] != [context.list.size(),]",
+        ]),
         "time" => [
             text(&[
                 "2026-11-22T10:15:03.120Z",
@@ -204,6 +210,7 @@ short_runs! {
     exports_keep_their_laws => "export";
     names_keep_their_laws => "name";
     times_keep_their_laws => "time";
+    conditions_keep_their_laws => "condition";
     #[cfg(feature = "api")]
     positions_keep_their_laws => "position";
     #[cfg(feature = "api")]

@@ -8,6 +8,7 @@ use std::str::FromStr as _;
 use std::sync::LazyLock;
 
 use writ_proto::block::{Block, Outcome};
+use writ_proto::condition::{self, Request};
 use writ_proto::decision::{Decision, Moment, Question, ReachedRole, Truth, explain, resolve};
 use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
 use writ_proto::hash::Digest;
@@ -36,13 +37,10 @@ pub(crate) fn time(ms: u64) -> LedgerTime {
     LedgerTime::from_millis(START_MS + ms).expect("a time of the ledger")
 }
 
-/// Evaluates the conditions of tests: `true`, `false`, and all else is indeterminate.
+/// Evaluates the conditions of tests for a request that tells nothing: `true`, `false`, and all else, which may not
+/// even parse, is indeterminate.
 pub(crate) fn conditions(text: &str) -> Truth {
-    match text {
-        "true" => Truth::True,
-        "false" => Truth::False,
-        _ => Truth::Indeterminate,
-    }
+    condition::evaluate(text, &Request::default()).truth
 }
 
 /// A chain.

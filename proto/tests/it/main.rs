@@ -2,6 +2,7 @@
 
 mod budgets;
 mod chain;
+mod conditions;
 mod differential;
 mod history;
 mod laws;
