@@ -12,11 +12,13 @@
 //! nothing may be ignored.
 
 mod access;
+mod authzen;
 mod body;
 mod chain;
 mod changes;
 mod check;
 mod checkpoint;
+mod circumstances;
 mod cursor;
 mod entries;
 mod error;
@@ -163,6 +165,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/who-can", search::WHO_CAN, |app, call| Box::pin(search::who_can(app, call))),
     get("/v1/what-can", search::WHAT_CAN, |app, call| Box::pin(search::what_can(app, call))),
     get("/v1/expiring", search::EXPIRING, |app, call| Box::pin(search::expiring(app, call))),
+    post("/access/v1/evaluation", &[], |app, call| Box::pin(authzen::evaluate(app, call))),
+    post("/access/v1/evaluations", &[], |app, call| Box::pin(authzen::evaluate_many(app, call))),
+    get("/.well-known/authzen-configuration", &[], |app, call| Box::pin(authzen::metadata(app, call))),
     get("/v1/genesis", &[], |app, call| Box::pin(chain::genesis(app, call))),
     get("/v1/status", &[], |app, call| Box::pin(chain::status(app, call))),
     get("/v1/headers", chain::RUN, |app, call| Box::pin(chain::headers(app, call))),
@@ -263,10 +268,10 @@ impl Api {
 /// Handles a request that found its endpoint.
 async fn handle(app: App, endpoint: &'static Endpoint, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let method = method_label(request.method());
+    let (method, id) = (method_label(request.method()), authzen::request_id(request.headers()));
     let answer = run(&app, endpoint, request).await;
-    let mut response = answer.unwrap_or_else(ApiError::into_response);
-    finish(&mut response);
+    let mut response = answer.unwrap_or_else(|error| fault(endpoint.path, error));
+    finish(&mut response, id);
     app.0.metrics.request(method, endpoint.path, response.status().as_u16(), began.elapsed());
     response
 }
@@ -294,14 +299,21 @@ async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer
 async fn refuse(app: App, request: Request, error: ApiError) -> Response<Body> {
     // A stranger does not learn which paths there are.
     let error = app.let_in(&request).err().unwrap_or(error);
-    let mut response = error.into_response();
-    finish(&mut response);
+    let mut response = fault(request.uri().path(), error);
+    finish(&mut response, authzen::request_id(request.headers()));
     app.0.metrics.request(method_label(request.method()), "none", response.status().as_u16(), Duration::ZERO);
     response
 }
 
-/// The headers of every answer: nothing is cached unless its endpoint says so, and nobody guesses types.
-fn finish(response: &mut Response<Body>) {
+/// An error in the words of whoever calls that path.
+fn fault(path: &str, error: ApiError) -> Response<Body> {
+    if authzen::speaks_at(path) { authzen::fault(error) } else { error.into_response() }
+}
+
+/// The headers of every answer: the identifier of its request, nothing is cached unless its endpoint says so, and
+/// nobody guesses types.
+fn finish(response: &mut Response<Body>, id: Option<HeaderValue>) {
+    authzen::echo(id, response);
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

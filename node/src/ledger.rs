@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
-use writ_proto::record::{Body, RecordId, Signed, Verified};
-use writ_proto::refusal::{Code, Refusal};
+use writ_proto::record::{RecordId, Signed, Verified};
+use writ_proto::refusal::Refusal;
 use writ_proto::state::State;
 use writ_proto::time::Interval;
 
@@ -250,7 +250,7 @@ impl Ledger {
     /// What can be said of a record without its place among others: form, features, authority, signatures.
     fn check(&self, bytes: Vec<u8>) -> Result<Checked, SubmitError> {
         let signed = Signed::decode(bytes)?;
-        check_features(&signed)?;
+        check_conditions(&signed)?;
         if let Some(known) = self.known(&signed)? {
             return Ok(Checked::Known(known));
         }
@@ -621,15 +621,10 @@ impl Ledger {
     }
 }
 
-/// What this version does not carry out yet is refused at the door: a condition that nobody evaluates
-/// would make an entry that never counts.
-fn check_features(signed: &Signed) -> Result<(), Refusal> {
-    match signed.body() {
-        Body::Access(access) if access.cond.is_some() => {
-            Err(Refusal::of(Code::Unsupported, "cond", "conditions are not supported by this version"))
-        }
-        _ => Ok(()),
-    }
+/// What no block asks is asked at the door: a condition that does not parse would make an entry that never counts, or a
+/// denial that always does.
+fn check_conditions(signed: &Signed) -> Result<(), Refusal> {
+    signed.body().check_conditions()
 }
 
 /// The name of a record's member as a fixed text: a stored refusal brings it back as any text.

@@ -21,12 +21,13 @@ mod changes;
 mod ending;
 mod history;
 mod preview;
+mod rights;
 mod what_can;
 mod who_can;
 
 use crate::decision::Truth;
 use crate::index::{Index, TextId};
-use crate::name::ROLE_TYPE;
+use crate::name::{Action, ROLE_TYPE};
 
 pub use changes::{Change, Changes};
 pub use ending::ending;
@@ -35,8 +36,19 @@ pub use preview::{Preview, Proposed, Remark};
 pub use what_can::{Possession, WhatCan};
 pub use who_can::WhoCan;
 
-/// How a condition's text is evaluated.
-pub type Conditions<'a> = &'a dyn Fn(&str) -> Truth;
+/// A question that a search asks on its way, in full texts. A pattern stands for names that are not known.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who.
+    pub sub: &'a str,
+    /// Which action; `None`: every one.
+    pub act: Option<&'a Action>,
+    /// What.
+    pub obj: &'a str,
+}
+
+/// How a condition's text is evaluated, for each question.
+pub type Conditions<'a> = &'a dyn Fn(&Asked<'_>, &str) -> Truth;
 
 /// How far a search may go in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The system, from outside: the programs `writ-node` and `writ` do what their documentation says, also when they are
 //! killed, lied to, or handed garbage.
 
+mod authzen;
 mod byzantine;
 mod changes;
 mod checkpoints;

@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use writ_proto::api::{AccessChange, DiffPage, LogPoint, is_readable, rights_of};
-use writ_proto::decision::{Moment, Truth};
+use writ_proto::decision::Moment;
 use writ_proto::hash::Digest;
 use writ_proto::index::{Index, TextId};
 use writ_proto::name::{Pattern, Side};
@@ -19,6 +19,7 @@ use writ_proto::search::{Budget, Change, Changes};
 use writ_proto::state::State;
 use writ_proto::time::{Excerpt, Interval, LedgerTime};
 
+use super::circumstances::unknown;
 use super::cursor;
 use super::error::ApiError;
 use super::json::answer;
@@ -38,11 +39,6 @@ pub(super) const LIMIT_MAX: u64 = 1000;
 pub(super) const STEP_LOOKUPS: u32 = if cfg!(test) { 20 } else { 20_000 };
 /// How long one request works, about.
 pub(super) const WORK_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// No node admits an entry with a condition yet; should one stand in the log, nobody can evaluate it.
-pub(super) fn conditions(_: &str) -> Truth {
-    Truth::Indeterminate
-}
 
 /// Does `step` until it says that it is done, or so long that a page has to end. It counts as long only from when
 /// `has_moved`: a search that did not get on must not begin again at the same place.
@@ -205,7 +201,7 @@ fn page(ledger: &Ledger, asked: &Asked) -> Result<DiffPage, ApiError> {
         let state = ledger.read();
         let mut step = Vec::new();
         let budget = Budget { results: asked.limit - found.len(), lookups: STEP_LOOKUPS };
-        search.step(state.index(), &conditions, budget, &mut step);
+        search.step(state.index(), &unknown, budget, &mut step);
         found.extend(step.into_iter().map(|change| Named::of(state.index(), change)));
         Ok(progress(search.at(), from, found.len() >= asked.limit))
     })?;

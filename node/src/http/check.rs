@@ -4,15 +4,17 @@
 //! entries belong to one moment. In doubt there is no answer rather than one that may be wrong.
 
 use axum::http::StatusCode;
+use serde_json::{Map, Value};
 use writ_proto::api::{CheckAnswer, ExplainedRole, Explanation, is_readable, position_token, question_of};
-use writ_proto::decision::{Decision, Moment, Question, ReachedRole, Truth, Why, explain, resolve};
+use writ_proto::decision::{Decision, Moment, Question, ReachedRole, Why, explain, resolve};
 use writ_proto::hash::Digest;
 use writ_proto::name::{Name, Side};
 use writ_proto::record::{AuthorityName, Effect};
 use writ_proto::time::Interval;
 
+use super::circumstances::{Circumstances, Conditions};
 use super::error::ApiError;
-use super::json::answer;
+use super::json::{Members, answer};
 use super::moment::{When, caught_up};
 use super::query::Query;
 use super::receipt::{entry_at, id_at, record_at, standing_of};
@@ -36,8 +38,7 @@ pub(super) const PARAMETERS: &[&str] = &[
 ];
 
 /// Parameters that have a meaning, which this version does not carry out.
-const UNSUPPORTED: [(&str, &str); 3] = [
-    ("context", "conditions are not supported by this version"),
+const UNSUPPORTED: [(&str, &str); 2] = [
     ("proof", "decisions with their proof are not supported by this version"),
     ("allow_stale", "leases are not supported by this version, so there is nothing to allow"),
 ];
@@ -45,6 +46,7 @@ const UNSUPPORTED: [(&str, &str); 3] = [
 /// What is asked, and when.
 struct Asked {
     question: Question,
+    circumstances: Circumstances,
     when: When,
     explain: bool,
 }
@@ -53,6 +55,7 @@ struct Asked {
 struct Resolved {
     decision: Decision,
     roles: Vec<ReachedRole>,
+    missing: Vec<String>,
     cut: Vec<AuthorityName>,
     interval: Interval,
     height: u64,
@@ -84,8 +87,16 @@ impl Asked {
         let (sub, obj) = (query.require("sub")?, query.require("obj")?);
         let question = question_of(&sub, query.take("act").as_deref(), &obj)?;
         let when = When::read(query)?;
-        Ok(Self { question, when, explain: query.flag("explain")? })
+        let context = query.take("context").map(|text| read_context(&text)).transpose()?.unwrap_or_default();
+        let circumstances = Circumstances { context, ..Circumstances::default() };
+        Ok(Self { question, circumstances, when, explain: query.flag("explain")? })
     }
+}
+
+/// The context of a question: a JSON object.
+fn read_context(text: &str) -> Result<Map<String, Value>, ApiError> {
+    let members = Members::parse(text.as_bytes()).map_err(|error| ApiError::bad("context", error.detail))?;
+    Ok(members.into_map())
 }
 
 fn resolve_now(ledger: &Ledger, asked: &Asked) -> Result<Resolved, ApiError> {
@@ -94,16 +105,22 @@ fn resolve_now(ledger: &Ledger, asked: &Asked) -> Result<Resolved, ApiError> {
     let tip = state.tip();
     let moment = asked.when.moment(ledger, &state)?;
     let Moment { interval, height } = moment;
-    // No node admits an entry with a condition yet; should one stand in the log, nobody can evaluate it.
-    let conditions = |_: &str| Truth::Indeterminate;
+    let conditions = asked.circumstances.of(&asked.question);
+    let truth = |text: &str| conditions.truth(text);
     let (decision, roles) = if asked.explain {
-        explain(state.index(), &asked.question, &moment, &conditions)
+        explain(state.index(), &asked.question, &moment, &truth)
     } else {
-        (resolve(state.index(), &asked.question, &moment, &conditions), Vec::new())
+        (resolve(state.index(), &asked.question, &moment, &truth), Vec::new())
     };
+    let missing = missing_for(&decision, conditions);
     let cut = decision.cut_roots.iter().filter_map(|root| Some(state.authorities().get(*root)?.name.clone())).collect();
     let leaf = (height == tip.height).then_some(tip.commit_leaf);
-    Ok(Resolved { decision, roles, cut, interval, height, leaf })
+    Ok(Resolved { decision, roles, missing, cut, interval, height, leaf })
+}
+
+/// What a decision lacked: nothing, if it did not stand on something that could not be evaluated.
+pub(super) fn missing_for(decision: &Decision, conditions: Conditions<'_>) -> Vec<String> {
+    if decision.why == Why::Indeterminate { conditions.missing() } else { Vec::new() }
 }
 
 fn answer_of(ledger: &Ledger, resolved: Resolved, explained: bool) -> Result<CheckAnswer, ApiError> {
@@ -122,8 +139,26 @@ fn answer_of(ledger: &Ledger, resolved: Resolved, explained: bool) -> Result<Che
         valid_until: decision.valid_until,
         fresh_until: None,
         pending: false,
+        missing: resolved.missing.clone(),
         explain: explained.then(|| explanation(ledger, &resolved)).transpose()?,
     })
+}
+
+/// All that an answer says beside the decision itself.
+pub(super) fn reasons(
+    ledger: &Ledger,
+    decision: Decision,
+    missing: Vec<String>,
+    moment: &Moment,
+) -> Result<Value, ApiError> {
+    let Moment { interval, height } = *moment;
+    let (roles, cut) = (Vec::new(), Vec::new());
+    let resolved = Resolved { decision, roles, missing, cut, interval, height, leaf: None };
+    let mut shown = serde_json::to_value(answer_of(ledger, resolved, false)?).map_err(ApiError::internal)?;
+    if let Some(members) = shown.as_object_mut() {
+        members.remove("decision");
+    }
+    Ok(shown)
 }
 
 fn explanation(ledger: &Ledger, resolved: &Resolved) -> Result<Explanation, ApiError> {

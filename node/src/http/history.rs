@@ -12,7 +12,8 @@ use writ_proto::search::{Budget, EventKind, History};
 use writ_proto::state::State;
 use writ_proto::time::LedgerTime;
 
-use super::changes::{STEP_LOOKUPS, conditions, in_steps, instant, limit_of, progress};
+use super::changes::{STEP_LOOKUPS, in_steps, instant, limit_of, progress};
+use super::circumstances::unknown;
 use super::cursor;
 use super::error::ApiError;
 use super::json::answer;
@@ -94,7 +95,7 @@ fn page(ledger: &Ledger, asked: &Asked) -> Result<HistoryPage, ApiError> {
         let state = ledger.read();
         let mut events = Vec::new();
         let budget = Budget { results: asked.limit - found.len(), lookups: STEP_LOOKUPS };
-        search.step(state.index(), &conditions, budget, &mut events);
+        search.step(state.index(), &unknown, budget, &mut events);
         if search.entries() > ENTRIES_MAX {
             let detail =
                 format!("more than {ENTRIES_MAX} entries bear on this subject and object, too many for a history");

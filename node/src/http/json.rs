@@ -73,6 +73,11 @@ impl Members {
         self.take(name)?.ok_or_else(|| ApiError::bad(name, format!("`{name}` is missing")))
     }
 
+    /// All of them, for a reader that ignores what it does not know.
+    pub(super) fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// Refuses what is left over.
     pub(super) fn finish(self) -> Result<(), ApiError> {
         match self.0.keys().next() {
@@ -85,7 +90,8 @@ impl Members {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

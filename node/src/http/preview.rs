@@ -14,7 +14,8 @@ use writ_proto::search::{Budget, Preview, Proposed, Remark};
 use writ_proto::state::State;
 
 use super::body::Media;
-use super::changes::{Named, STEP_LOOKUPS, WORK_TIME_MAX, conditions};
+use super::changes::{Named, STEP_LOOKUPS, WORK_TIME_MAX};
+use super::circumstances::unknown;
 use super::error::ApiError;
 use super::json::{Members, answer};
 use super::moment::caught_up;
@@ -156,7 +157,7 @@ fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
     // One more than asked for, to know whether there is one.
     while search.at().is_some() && changes.len() <= limit && !is_over() {
         let budget = Budget { results: limit + 1 - changes.len(), lookups: STEP_LOOKUPS };
-        search.step(&preview.index, &conditions, budget, &mut changes);
+        search.step(&preview.index, &unknown, budget, &mut changes);
     }
     let mut more = changes.len() > limit || search.at().is_some();
     changes.truncate(limit);
@@ -168,7 +169,7 @@ fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
             more = true;
             break;
         }
-        notes.extend(preview.remark(proposed, &conditions).map(|remark| note(statement, remark)));
+        notes.extend(preview.remark(proposed, &unknown).map(|remark| note(statement, remark)));
     }
     let named = changes.into_iter().map(|change| Named::of(&preview.index, change).shown());
     Ok(PreviewAnswer {

@@ -494,9 +494,7 @@ pub(super) fn read_tuple(value: Value, authority: &AuthorityName) -> Result<Acce
         ));
     }
     let access = tuple.to_access()?;
-    if access.cond.is_some() {
-        return Err(ApiError::of("unsupported", "cond", "conditions are not supported by this version"));
-    }
+    access.check_condition()?;
     Ok(access)
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use writ_proto::api::{ExpiringPage, WhatCanPage, WhoCanPage, check_type, possessions_of, shown, to_nfc};
-use writ_proto::decision::{Moment, Truth};
+use writ_proto::decision::Moment;
 use writ_proto::hash::Digest;
 use writ_proto::index::{EntryOrdinal, Index, TextId};
 use writ_proto::name::{Action, Name, NameError, Side};
@@ -23,7 +23,7 @@ use super::json::answer;
 use super::moment::{When, caught_up, not_yet};
 use super::query::Query;
 use super::receipt::{Standing, entry_at, position_of, record_at};
-use super::{Answer, App, Call, cursor};
+use super::{Answer, App, Call, circumstances, cursor};
 use crate::ledger::Ledger;
 
 /// Parameters of [`who_can`].
@@ -42,9 +42,6 @@ const WORK_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Entries that one page of what ends looks at.
 const ENDING_SEEN_MAX: usize = if cfg!(test) { 30 } else { 20_000 };
-
-/// No node admits an entry with a condition yet; should one stand in the log, nobody can evaluate it.
-const CONDITIONS: &dyn Fn(&str) -> Truth = &|_| Truth::Indeterminate;
 
 /// `GET /v1/who-can`.
 pub(super) async fn who_can(app: App, mut call: Call) -> Answer {
@@ -168,7 +165,7 @@ fn who_can_page(ledger: &Ledger, asked: &Asked, obj: &Name, act: Option<&Action>
     let mut search = WhoCan::new(ledger.read().index(), obj.clone(), act.cloned(), moment, from);
     let (mut found, mut texts) = (Vec::new(), Vec::new());
     let at = walk(ledger, asked.limit, |index, budget| {
-        search.step(index, CONDITIONS, budget, &mut found);
+        search.step(index, &circumstances::unknown, budget, &mut found);
         let more = found.len();
         texts.extend(found.drain(..).map(|text| index.text(text).to_owned()));
         (more, search.at())
@@ -190,10 +187,10 @@ fn who_can_page(ledger: &Ledger, asked: &Asked, obj: &Name, act: Option<&Action>
 
 fn what_can_page(ledger: &Ledger, asked: &Asked, sub: &Name, type_: Option<&str>) -> Result<WhatCanPage, ApiError> {
     let (moment, from) = asked.begin(ledger)?;
-    let mut search = WhatCan::new(ledger.read().index(), sub.clone(), type_, moment, CONDITIONS, from);
+    let mut search = WhatCan::new(ledger.read().index(), sub.clone(), type_, moment, from);
     let (mut found, mut rights) = (Vec::new(), Vec::new());
     let at = walk(ledger, asked.limit, |index, budget| {
-        search.step(index, CONDITIONS, budget, &mut found);
+        search.step(index, &circumstances::unknown, budget, &mut found);
         let more = found.len();
         rights.extend(found.drain(..).map(|found| (index.text(found.obj).to_owned(), found.rights)));
         (more, search.at())

@@ -240,6 +240,10 @@ pub struct CheckAnswer {
     pub fresh_until: Option<LedgerTime>,
     /// Whether the answer rests on a record that is not in the log yet.
     pub pending: bool,
+    /// What conditions that could not be evaluated looked for in vain, such as `context.mfa`, where the answer
+    /// is `indeterminate`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// The reasons at length, where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,

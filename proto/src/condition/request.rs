@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 
 use super::syntax::Variable;
-use super::value::{Map, Value};
+use super::value::Map;
 use crate::name::{Action, Name, escape};
 
 /// What a condition is asked about: who, what, which action, and the circumstances.
@@ -29,6 +29,12 @@ impl Request {
     /// A request about these names, without properties and context. Ids are as people write them, decoded
     /// from the ledger's form; one that is no text there stays in that form.
     pub fn of(sub: &Name, act: Option<&Action>, obj: &Name) -> Self {
+        Self::about(sub.as_str(), act, obj.as_str())
+    }
+
+    /// A request about these full texts. One that is a pattern stands for names that are not known: it has no `id`, and a
+    /// `type` only if that is not part of the pattern.
+    pub fn about(sub: &str, act: Option<&Action>, obj: &str) -> Self {
         let mut action = Map::from([("properties".into(), Map::new().into())]);
         if let Some(act) = act {
             action.extend(["id", "name"].map(|member| (member.into(), act.as_str().into())));
@@ -73,9 +79,14 @@ impl Request {
     }
 }
 
-fn party(name: &Name) -> Map {
-    let id = escape::unescape(name.id()).unwrap_or(Cow::Borrowed(name.id()));
-    let members: [(_, Value); 3] =
-        [("id", (*id).into()), ("properties", Map::new().into()), ("type", name.type_().into())];
-    members.map(|(member, value)| (member.into(), value)).into()
+fn party(text: &str) -> Map {
+    let mut members = Map::from([("properties".into(), Map::new().into())]);
+    if let Some((type_, id)) = text.split_once(':') {
+        members.insert("type".into(), type_.into());
+        if !id.ends_with('*') {
+            let id = escape::unescape(id).unwrap_or(Cow::Borrowed(id));
+            members.insert("id".into(), (*id).into());
+        }
+    }
+    members
 }

@@ -55,7 +55,7 @@ impl<'a> Party<'a> {
     }
 
     /// As [`Party::is_role`], and also anything of any type.
-    pub(super) fn may_be_role(&self) -> bool {
+    pub(crate) fn may_be_role(&self) -> bool {
         self.is_role() || !self.text.contains(':')
     }
 }
@@ -64,6 +64,15 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(index: &'a Index, moment: &'a Moment, conditions: &'a dyn Fn(&str) -> Truth) -> Self {
         let with_past = index.needs_past(moment.interval.lo(), moment.height);
         Self { index, moment, conditions, with_past, valid_until: None, lookups: 0 }
+    }
+
+    /// The same moment under other conditions, with nothing looked at yet.
+    pub(crate) fn under<'b>(&self, conditions: &'b dyn Fn(&str) -> Truth) -> Reader<'b>
+    where
+        'a: 'b,
+    {
+        let Self { index, moment, with_past, .. } = *self;
+        Reader { index, moment, conditions, with_past, valid_until: None, lookups: 0 }
     }
 
     pub(crate) fn pair(&mut self, sub: TextId, obj: TextId) -> Option<&'a Pair> {

@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Next};
+use super::rights::{self, Met};
 use super::{Budget, Conditions, is_named_object, is_named_subject};
 use crate::decision::{Moment, Party, Reach, Reader, Rights};
 use crate::index::{EntryOrdinal, Index, TextId};
@@ -74,7 +75,9 @@ impl Changes {
     /// Goes on for a step, and adds the changes found.
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Change>) {
         let (before, after) = (self.before, self.after);
-        let mut readers = [Reader::new(index, &before, conditions), Reader::new(index, &after, conditions)];
+        let met = Met::default();
+        let see = |_: &str| met.see();
+        let mut readers = [Reader::new(index, &before, &see), Reader::new(index, &after, &see)];
         if self.sorted < self.end {
             return self.sort(index, budget);
         }
@@ -91,7 +94,10 @@ impl Changes {
                 Next::Some(next) => {
                     let from = if next == sub { obj } else { 0 };
                     let rest = match is_named_subject(index, next, before.height.max(after.height)) {
-                        true => self.compare(index, &mut readers, (next, from), budget.lookups, most, found),
+                        true => {
+                            let asking = (&met, conditions);
+                            self.compare(&mut readers, asking, (next, from), budget.lookups, most, found)
+                        }
                         false => None,
                     };
                     self.at = Some(rest.map_or((next + 1, 0), |obj| (next, obj)));
@@ -121,18 +127,21 @@ impl Changes {
     /// were too many changes or look-ups. One object at least is compared.
     fn compare(
         &mut self,
-        index: &Index,
         readers: &mut [Reader<'_>; 2],
+        (met, conditions): (&Met, Conditions<'_>),
         (sub, from): (TextId, TextId),
         lookups: u32,
         most: usize,
         found: &mut Vec<Change>,
     ) -> Option<TextId> {
+        let index = readers[0].index;
+        met.take();
         let reaches = readers.each_mut().map(|reader| Reach::of_text(reader, sub));
+        let is_conditional = met.take();
         // A subject with many objects takes many steps, but its objects are found once.
         let objects = match self.under_way.take() {
             Some((own, objects)) if own == sub => objects,
-            _ => self.objects(index, &reaches).into_iter().collect(),
+            _ => self.objects(index, &reaches, is_conditional).into_iter().collect(),
         };
         let first = objects.partition_point(|obj| *obj < from);
         readers.iter_mut().for_each(|reader| reader.lookups = 0);
@@ -144,7 +153,13 @@ impl Changes {
             }
             let mut rights = readers.iter_mut().zip(&reaches).map(|(reader, reach)| {
                 let object = Party::on_entries(reader, *obj);
-                reach.rights(reader, &object)
+                let rights = reach.rights(reader, &object);
+                if !met.take() && !is_conditional {
+                    return rights;
+                }
+                let subject = Party::on_entries(reader, sub);
+                let (sub, obj) = (index.text(sub), index.text(*obj));
+                rights::asked(reader, (&subject, sub), (&object, obj), conditions)
             });
             let (Some(before), Some(after)) = (rights.next(), rights.next()) else { continue };
             if before != after {
@@ -155,11 +170,11 @@ impl Changes {
         None
     }
 
-    /// The objects on which the answer can differ.
-    fn objects(&self, index: &Index, reaches: &[Reach; 2]) -> BTreeSet<TextId> {
+    /// The objects on which the answer can differ; with conditions on the way, on all that any role is on.
+    fn objects(&self, index: &Index, reaches: &[Reach; 2], is_conditional: bool) -> BTreeSet<TextId> {
         let carries = reaches.each_ref().map(Reach::carries);
         let bearers: BTreeSet<TextId> = carries.iter().flat_map(BTreeMap::keys).copied().collect();
-        let is_cut_alike = reaches[0].cut_roots() == reaches[1].cut_roots();
+        let is_cut_alike = !is_conditional && reaches[0].cut_roots() == reaches[1].cut_roots();
         let mut direct: BTreeSet<TextId> = BTreeSet::new();
         for bearer in bearers {
             direct.extend(self.differing.get(&bearer).into_iter().flatten());

@@ -11,6 +11,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::rights::{self, Met};
 use super::{Budget, Conditions, is_pattern};
 use crate::decision::{Moment, Party, Reach, Reader, Rights, Truth};
 use crate::index::{EntryOrdinal, Index, TextId};
@@ -243,10 +244,16 @@ impl History {
     fn rights(&self, index: &Index, conditions: Conditions<'_>, at: LedgerTime, looked: &mut u32) -> Rights {
         let Some(height) = self.height_at(index, at) else { return Rights::default() };
         let moment = Moment { interval: Interval::at(at), height };
-        let mut reader = Reader::new(index, &moment, conditions);
+        let met = Met::default();
+        let see = |_: &str| met.see();
+        let mut reader = Reader::new(index, &moment, &see);
         let subject = Party::of_name(&mut reader, &self.sub);
         let object = Party::of_name(&mut reader, &self.obj);
-        let rights = Reach::of(&mut reader, &subject).rights(&mut reader, &object);
+        let mut rights = Reach::of(&mut reader, &subject).rights(&mut reader, &object);
+        if met.take() {
+            let (sub, obj) = (self.sub.as_str(), self.obj.as_str());
+            rights = rights::asked(&mut reader, (&subject, sub), (&object, obj), conditions);
+        }
         // A decision about the past looks at what is over, too.
         *looked += reader.lookups + u32::try_from(self.entries.len()).unwrap_or(u32::MAX) / 4;
         rights

@@ -10,7 +10,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Changes, Conditions};
+use super::rights;
+use super::{Asked, Changes, Conditions};
 use crate::decision::{Decision, Moment, Party, Reach, Reader, Rights, Why};
 use crate::hash::Digest;
 use crate::index::{EntryOrdinal, Index, NewEntry, Revoked};
@@ -199,11 +200,14 @@ impl Preview {
     ) -> Option<(Rights, Vec<(u64, RecordId)>)> {
         let index = &self.index;
         let (sub, obj) = (index.text_id(access.sub.as_str())?, index.text_id(access.obj.as_str())?);
-        let mut reader = Reader::new(index, moment, conditions);
-        let reach = Reach::of_text(&mut reader, sub);
+        let asked = Asked { sub: index.text(sub), act: access.act.as_exact(), obj: index.text(obj) };
+        let truth = |text: &str| conditions(&asked, text);
+        let mut reader = Reader::new(index, moment, &truth);
+        let subject = Party::on_entries(&mut reader, sub);
         let object = Party::on_entries(&mut reader, obj);
-        let rights = reach.rights(&mut reader, &object);
-        let Decision { why, entries, ids, .. } = reach.decide(&mut reader, &object, access.act.as_exact());
+        let rights = rights::asked(&mut reader, (&subject, asked.sub), (&object, asked.obj), conditions);
+        let reach = Reach::of(&mut reader, &subject);
+        let Decision { why, entries, ids, .. } = reach.decide(&mut reader, &object, asked.act);
         let denies = |leaf: u64| {
             let entry = index.by_index(leaf);
             entry.is_some_and(|entry| {

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Walk};
+use super::rights::{self, Met};
 use super::{Budget, Conditions, is_named_object};
-use crate::decision::{Moment, Party, Reach, Reader, Rights};
+use crate::decision::{Moment, Party, Reach, Reader, Rights, Truth};
 use crate::index::{Index, Pair, TextId};
 use crate::name::Name;
 
@@ -32,15 +33,9 @@ impl WhatCan {
     /// with the text `from`: 0, or where an earlier search of the same question and moment ended.
     ///
     /// Costs a step for each object that the subject or one of its roles has an entry on, to some 65,000.
-    pub fn new(
-        index: &Index,
-        sub: Name,
-        type_: Option<&str>,
-        moment: Moment,
-        conditions: Conditions<'_>,
-        from: TextId,
-    ) -> Self {
-        let mut reader = Reader::new(index, &moment, conditions);
+    pub fn new(index: &Index, sub: Name, type_: Option<&str>, moment: Moment, from: TextId) -> Self {
+        // Whatever a condition says: more are candidates than will be found.
+        let mut reader = Reader::new(index, &moment, &|_| Truth::Indeterminate);
         let subject = Party::of_name(&mut reader, &sub);
         let reach = Reach::of(&mut reader, &subject);
         let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.obj);
@@ -59,9 +54,12 @@ impl WhatCan {
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Possession>) {
         let Self { sub, type_, moment, walk } = self;
         let moment = *moment;
-        let mut reader = Reader::new(index, &moment, conditions);
+        let met = Met::default();
+        let see = |_: &str| met.see();
+        let mut reader = Reader::new(index, &moment, &see);
         let subject = Party::of_name(&mut reader, sub);
         let reach = Reach::of(&mut reader, &subject);
+        let is_reach_conditional = met.take();
         // `*` is of every type.
         let is_asked_for =
             |text: &str| type_.as_ref().is_none_or(|type_| text.starts_with(type_.as_str()) || text == "*");
@@ -72,7 +70,10 @@ impl WhatCan {
                 return None;
             }
             let object = Party::on_entries(reader, obj);
-            let rights = reach.rights(reader, &object);
+            let mut rights = reach.rights(reader, &object);
+            if met.take() || is_reach_conditional {
+                rights = rights::asked(reader, (&subject, sub.as_str()), (&object, index.text(obj)), conditions);
+            }
             (!rights.is_none()).then_some(Possession { obj, rights })
         });
     }

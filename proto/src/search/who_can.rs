@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Walk};
-use super::{Budget, Conditions, is_named_subject, is_pattern};
-use crate::decision::{Moment, Party, Reach, Reader};
+use super::{Asked, Budget, Conditions, is_named_subject, is_pattern};
+use crate::decision::{Moment, Party, Reach, Reader, Truth};
 use crate::index::{Index, Pair, TextId};
 use crate::name::{Action, Name};
 
@@ -40,11 +40,18 @@ impl WhoCan {
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<TextId>) {
         let Self { obj, act, moment, walk } = self;
         let moment = *moment;
-        let mut reader = Reader::new(index, &moment, conditions);
+        // Each candidate is asked about with conditions of its own.
+        let mut reader = Reader::new(index, &moment, &|_| Truth::Indeterminate);
         let object = Party::of_name(&mut reader, obj);
         walk.step(&mut reader, budget, found, |reader, text| {
-            let is_granted = is_named_subject(index, text, moment.height)
-                && Reach::of_text(reader, text).decide(reader, &object, act.as_ref()).is_granted();
+            if !is_named_subject(index, text, moment.height) {
+                return None;
+            }
+            let asked = Asked { sub: index.text(text), act: act.as_ref(), obj: obj.as_str() };
+            let truth = |text: &str| conditions(&asked, text);
+            let mut own = reader.under(&truth);
+            let is_granted = Reach::of_text(&mut own, text).decide(&mut own, &object, act.as_ref()).is_granted();
+            reader.lookups += own.lookups;
             is_granted.then_some(text)
         });
     }

@@ -19,6 +19,7 @@ use writ_proto::record::{
 };
 use writ_proto::refusal::Refusal;
 use writ_proto::scope::{Rule, Scope};
+use writ_proto::search::Asked;
 use writ_proto::state::{Changes, State};
 use writ_proto::time::LedgerTime;
 
@@ -41,6 +42,26 @@ pub(crate) fn time(ms: u64) -> LedgerTime {
 /// even parse, is indeterminate.
 pub(crate) fn conditions(text: &str) -> Truth {
     condition::evaluate(text, &Request::default()).truth
+}
+
+/// The same for a question: `sub` and `obj` are also about the type of that name, which a pattern has too.
+pub(crate) fn asking(asked: &Asked<'_>, text: &str) -> Truth {
+    let of = |name: &str, right: &str| match name.split_once(':').map(|(type_, _)| type_) {
+        Some(type_) if type_ == right => Truth::True,
+        Some("role") => Truth::False,
+        _ => Truth::Indeterminate,
+    };
+    match text {
+        "sub" => of(asked.sub, "user"),
+        "obj" => of(asked.obj, "file"),
+        text => conditions(text),
+    }
+}
+
+/// The conditions of one question.
+pub(crate) fn conditions_of(question: &Question) -> impl Fn(&str) -> Truth + '_ {
+    let Question { sub, act, obj } = question;
+    move |text| asking(&Asked { sub: sub.as_str(), act: act.as_ref(), obj: obj.as_str() }, text)
 }
 
 /// A chain.
@@ -197,17 +218,17 @@ impl Chain {
 
     /// The answer of the real evaluator.
     pub(crate) fn real(&self, question: &Question, moment: &Moment) -> Decision {
-        resolve(self.state.index(), question, moment, &conditions)
+        resolve(self.state.index(), question, moment, &conditions_of(question))
     }
 
     /// The answer of the naive one.
     pub(crate) fn naive(&self, question: &Question, moment: &Moment) -> Answer {
-        naive::decide(&self.log, question, moment, &conditions)
+        naive::decide(&self.log, question, moment, &conditions_of(question))
     }
 
     /// The answer of both, which must agree.
     pub(crate) fn both(&self, question: &Question, moment: &Moment) -> Result<Decision, Difference> {
-        let (real, reached) = explain(self.state.index(), question, moment, &conditions);
+        let (real, reached) = explain(self.state.index(), question, moment, &conditions_of(question));
         let naive = self.naive(question, moment);
         let same = naive
             .agrees_with(real.why, &real.entries, real.valid_until)

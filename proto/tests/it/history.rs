@@ -8,7 +8,7 @@ use writ_proto::record::{Access, Effect};
 use writ_proto::search::{Budget, Event, EventKind, History};
 use writ_proto::time::{Interval, LedgerTime};
 
-use crate::chain::{Chain, START_MS, access, conditions, revoke, sign, time};
+use crate::chain::{Chain, START_MS, access, asking, revoke, sign, time};
 use crate::ledgers::{Random, name, script};
 use crate::naive::Says;
 
@@ -42,7 +42,7 @@ impl View {
             let mut history = History::new(index, name(sub), name(obj), self.height, self.now, from);
             let before = events.len();
             while history.at().is_some() && events.len() == before {
-                history.step(index, &conditions, budget, &mut events);
+                history.step(index, &asking, budget, &mut events);
             }
             match history.at() {
                 Some(at) => from = at,
@@ -242,7 +242,7 @@ fn a_history_begun_goes_on_while_the_log_grows() {
         let mut history = History::new(growing.state.index(), name(sub), name(obj), view.height, view.now, from);
         let mut events = Vec::new();
         while history.at().is_some() {
-            history.step(growing.state.index(), &conditions, Budget { results: 1, lookups: 1 }, &mut events);
+            history.step(growing.state.index(), &asking, Budget { results: 1, lookups: 1 }, &mut events);
             if let Some((ms, records)) = rest.next() {
                 growing.append(*ms, records);
             }

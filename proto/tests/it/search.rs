@@ -9,7 +9,7 @@ use writ_proto::record::{Body, Effect, Signed};
 use writ_proto::search::{Budget, Change, Changes, Possession, Proposed, WhatCan, WhoCan, is_pattern};
 use writ_proto::time::LedgerTime;
 
-use crate::chain::{Chain, access, conditions, sign};
+use crate::chain::{Chain, access, asking, sign};
 use crate::ledgers::{Asker, Random, entries_of, name, script};
 use crate::naive::{self, Says};
 
@@ -92,7 +92,7 @@ fn who_can(chain: &Chain, random: &mut Random, obj: &str, act: Option<&str>, mom
         for _ in 0..1 + random.below(3) {
             let before = found.len();
             let budget = budget(random);
-            search.step(index, &conditions, budget, &mut found);
+            search.step(index, &asking, budget, &mut found);
             assert!(found.len() - before <= budget.results, "a step keeps to its budget");
         }
         match search.at() {
@@ -108,9 +108,9 @@ fn what_can(chain: &Chain, random: &mut Random, sub: &str, moment: Moment) -> Ve
     let mut found = Vec::new();
     let mut from = 0;
     loop {
-        let mut search = WhatCan::new(index, name(sub), None, moment, &conditions, from);
+        let mut search = WhatCan::new(index, name(sub), None, moment, from);
         for _ in 0..1 + random.below(3) {
-            search.step(index, &conditions, budget(random), &mut found);
+            search.step(index, &asking, budget(random), &mut found);
         }
         match search.at() {
             None => return found,
@@ -126,7 +126,7 @@ fn changes(chain: &Chain, random: &mut Random, before: Moment, after: Moment) ->
     loop {
         let mut search = Changes::new(index, before, after, from);
         for _ in 0..1 + random.below(40) {
-            search.step(index, &conditions, budget(random), &mut found);
+            search.step(index, &asking, budget(random), &mut found);
         }
         match search.at() {
             None => return found,
@@ -288,7 +288,7 @@ fn a_preview_tells_what_then_happens() {
         let (index, mut search) = (&preview.index, preview.changes());
         let mut found = Vec::new();
         while search.at().is_some() {
-            search.step(index, &conditions, budget(&mut random), &mut found);
+            search.step(index, &asking, budget(&mut random), &mut found);
         }
         let told = told_changes(|id| index.text(id).to_owned(), &found);
 

@@ -184,9 +184,10 @@ async fn head_tells_what_get_would_without_the_body() {
             "/v1/proofs/consistency" => "/v1/proofs/consistency?from=1".to_owned(),
             _ => path,
         };
-        let get = world.get(&path).await;
+        let host = [("host", "localhost:7001")];
+        let get = world.call(Method::GET, &path, &host, Vec::new()).await;
         assert_eq!(get.status, 200, "{path}");
-        let head = world.call(Method::HEAD, &path, &[], Vec::new()).await;
+        let head = world.call(Method::HEAD, &path, &host, Vec::new()).await;
         assert_eq!((head.status, head.header("content-type")), (get.status, get.header("content-type")), "{path}");
         if let Some(length) = head.header("content-length")
             && path != "/metrics"

@@ -346,7 +346,7 @@ async fn statements_that_would_be_refused_are_told_and_left_out() {
         json!([
             {"sub": "jo", "obj": "file:x"},
             {"sub": "jo*", "obj": "file:acl/x"},
-            {"sub": "jo", "obj": "file:acl/x", "cond": "true"},
+            {"sub": "jo", "obj": "file:acl/x", "cond": "now > 3"},
             {"sub": "jo", "obj": "file:acl/x", "iss": "2027-01-01T00:00:00Z", "exp": "2026-01-01T00:00:00Z"},
             {"sub": "jo", "obj": "file:acl/x", "act": "member"},
             {"sub": "jo", "obj": "file:acl/x", "issuingAuth": "org1"},
@@ -375,7 +375,7 @@ async fn statements_that_would_be_refused_are_told_and_left_out() {
         [
             (0, "out_of_scope", "obj"),
             (1, "bad_request", "sub"),
-            (2, "unsupported", "cond"),
+            (2, "bad_condition", "cond"),
             (3, "bad_request", "exp"),
             (4, "bad_request", "obj"),
             (5, "bad_request", "issuingAuth"),

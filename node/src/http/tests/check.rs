@@ -204,3 +204,34 @@ async fn what_the_disk_lost_is_our_fault_and_never_granted() {
     assert_eq!(reply.problem(), (500, "internal".into(), None));
     assert!(!reply.text().contains("granted") && !reply.text().contains("leaf"), "{}", reply.text());
 }
+
+#[tokio::test]
+async fn a_condition_counts_in_the_circumstances_that_it_asks_for() {
+    let world = World::new();
+    let with = |effect, sub: &str, cond: &str| {
+        let mut entry = access(effect, sub, "read", "file:x");
+        entry.cond = Some(cond.into());
+        world.sign("org1", Says::Access(entry))
+    };
+    let grant = with(Effect::Grant, "alice", "context.mfa == true");
+    let deny = with(Effect::Deny, "user:*", "context.zone == 'abroad'");
+    world.append(&[&grant, &deny]);
+    for (context, decision, why, missing) in [
+        ("", "denied", "indeterminate", json!(["context.zone"])),
+        (r#"{"mfa":true}"#, "denied", "indeterminate", json!(["context.zone"])),
+        (r#"{"zone":"home"}"#, "denied", "indeterminate", json!(["context.mfa"])),
+        (r#"{"mfa":true,"zone":"home"}"#, "granted", "grant", Value::Null),
+        (r#"{"mfa":false,"zone":"home"}"#, "denied", "no_match", Value::Null),
+        (r#"{"mfa":true,"zone":"abroad"}"#, "denied", "deny", Value::Null),
+        (r#"{"mfa":"yes","zone":"home"}"#, "denied", "no_match", Value::Null),
+    ] {
+        let parameter = if context.is_empty() { String::new() } else { format!("&context={}", escaped(context)) };
+        let answer = ask(&world, &format!("sub=alice&act=read&obj=file:x{parameter}")).await;
+        assert_eq!((&answer["decision"], &answer["why"]), (&json!(decision), &json!(why)), "{context}");
+        assert_eq!(answer.get("missing").unwrap_or(&Value::Null), &missing, "{context}");
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}

@@ -37,6 +37,9 @@ pub(super) fn conforms(method: &Method, path: &str, reply: &Reply) -> Result<(),
             let response = operation["responses"].get(status).ok_or("its status is not documented")?;
             &resolved(response)["content"]
         }
+        None if matches!(status, "404" | "405") && super::super::authzen::speaks_at(path) => {
+            &DOCUMENT["components"]["responses"]["AuthzenFault"]["content"]
+        }
         None if matches!(status, "404" | "405") => &DOCUMENT["components"]["responses"]["NotFound"]["content"],
         None => return Err("a path that is not documented".into()),
     };

@@ -118,7 +118,11 @@ fn because(answer: &CheckAnswer, question: &Question, now: LedgerTime) -> String
         "no_match" => {
             vec![format!("no entry in force grants {} {what} on {}", clean(&question.sub), clean(&question.obj))]
         }
-        "indeterminate" => vec!["a condition cannot be evaluated; in doubt it is denied".into()],
+        "indeterminate" => {
+            let needs = |missing: &String| format!("it needs `{}`", clean(missing));
+            let told = "a condition cannot be evaluated; in doubt it is denied".to_owned();
+            std::iter::once(told).chain(answer.missing.iter().map(needs)).collect()
+        }
         _ => Vec::new(),
     };
     let entries = answer.explain.as_ref().map_or(&[][..], |explanation| &explanation.entries);

@@ -43,6 +43,7 @@ fn answer(decision: Effect, why: &str, entries: Vec<Entry>) -> CheckAnswer {
         valid_until: None,
         fresh_until: None,
         pending: false,
+        missing: Vec::new(),
         explain: Some(Explanation {
             entries,
             roles: Vec::new(),

@@ -1,0 +1,66 @@
+//! The OpenID AuthZEN Authorization API 1.0: decisions in the words that policy enforcement points already speak.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `POST /access/v1/evaluation` | one question |
+//! | `POST /access/v1/evaluations` | many, all about one moment |
+//! | `GET /.well-known/authzen-configuration` | where these are |
+//!
+//! An answer here is that of `GET /v1/check` for now: `{"decision": true}` where that says *granted*. A name that the
+//! ledger cannot hold stands on no entry, so the decision about it is `false`: never an error, and never that of a name
+//! which is merely spelled alike. What only Writ knows (why, which entries, until when) stands in the response's `context`
+//! if the caller asks for it, by `"options": {"reasons": true}` or the header `Writ-Explain: 1`.
+//!
+//! Members that the standard does not name are ignored, at every level, as it asks; what it names must have its type. A
+//! request at fault as a whole is an HTTP error whose body is its message. An item of a batch that is at fault is
+//! denied, with the error in its `context`, and the others are answered.
+
+mod entity;
+mod evaluation;
+mod metadata;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Response};
+
+pub(super) use evaluation::{evaluate, evaluate_many};
+pub(super) use metadata::metadata;
+
+use super::error::ApiError;
+
+/// Asks for the reasons of decisions, if it is `1`.
+pub(super) const EXPLAIN: &str = "writ-explain";
+/// Names a request; its answer has the same.
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+/// Whether a path speaks AuthZEN, also where it is at fault.
+pub(super) fn speaks_at(path: &str) -> bool {
+    path.starts_with("/access/v1/") || path.starts_with("/.well-known/authzen-configuration")
+}
+
+/// An error as AuthZEN has it (section 10.1.2): the status, and a message.
+pub(super) fn fault(error: ApiError) -> Response<Body> {
+    let message = message(&error);
+    let mut response = error.into_response().map(|_| Body::from(message));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn message(error: &ApiError) -> String {
+    match &error.field {
+        Some(field) => format!("{field}: {}", error.detail),
+        None => error.detail.clone(),
+    }
+}
+
+/// Gives the answer the identifier that the request had.
+pub(super) fn echo(id: Option<HeaderValue>, response: &mut Response<Body>) {
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+}
+
+/// The identifier of a request.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(REQUEST_ID).cloned()
+}

@@ -1,0 +1,194 @@
+//! `POST /access/v1/evaluation` and `/evaluations`.
+//!
+//! All questions of a batch are answered about one moment: the clock is read once, and the height is that of the
+//! first. A large batch lets the state's lock go now and then, so that blocks go on.
+
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+use writ_proto::decision::{Decision, Moment, Why, resolve};
+
+use super::EXPLAIN;
+use super::entity::{Evaluation, Parts};
+use crate::http::body::Media;
+use crate::http::check::{missing_for, reasons};
+use crate::http::error::ApiError;
+use crate::http::json::{Members, answer, kind};
+use crate::http::moment::caught_up;
+use crate::http::{Answer, App, Call};
+use crate::ledger::Ledger;
+
+/// Bytes of a request.
+const BYTES_MAX: usize = 1024 * 1024;
+/// Questions of one batch.
+const EVALUATIONS_MAX: usize = 10_000;
+/// Questions that are answered under one hold of the state's lock; a batch of no more needs no turn of its own.
+const AT_ONCE: usize = 64;
+
+/// When a batch stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Semantic {
+    ExecuteAll,
+    DenyOnFirstDeny,
+    PermitOnFirstPermit,
+}
+
+/// What is asked beside the questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Options {
+    semantic: Semantic,
+    reasons: bool,
+}
+
+/// A question of a batch, or why it is none.
+type Item = Result<Evaluation, ApiError>;
+
+/// `POST /access/v1/evaluation`.
+pub(in crate::http) async fn evaluate(app: App, mut call: Call) -> Answer {
+    let mut members = members(&app, &mut call).await?;
+    let options = Options::take(&mut members, &call.parts.headers)?;
+    one(&app, members, options)
+}
+
+/// `POST /access/v1/evaluations`.
+pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
+    let mut members = members(&app, &mut call).await?;
+    let options = Options::take(&mut members, &call.parts.headers)?;
+    let evaluations = match members.remove("evaluations") {
+        None => Vec::new(),
+        Some(Value::Array(evaluations)) => evaluations,
+        Some(other) => {
+            return Err(ApiError::bad("evaluations", format!("{}, expected an array", kind(&other))));
+        }
+    };
+    if evaluations.is_empty() {
+        return one(&app, members, options);
+    }
+    if evaluations.len() > EVALUATIONS_MAX {
+        let detail = format!("{} questions, at most {EVALUATIONS_MAX} fit one request", evaluations.len());
+        return Err(ApiError::bad("evaluations", detail));
+    }
+    let defaults = Parts::take(&mut members, "")?;
+    let item = |(n, value): (usize, Value)| {
+        let path = format!("evaluations[{n}]");
+        match value {
+            Value::Object(mut members) => Parts::take(&mut members, &path)?.complete(&defaults, &path),
+            other => Err(ApiError::bad(path, format!("{}, expected an object", kind(&other)))),
+        }
+    };
+    let items: Vec<Item> = evaluations.into_iter().enumerate().map(item).collect();
+    let answers = if items.len() > AT_ONCE || options.reasons {
+        app.in_turn(move |ledger| answers(ledger, &items, options)).await?
+    } else {
+        answers(app.ledger(), &items, options)?
+    };
+    for why in answers.iter().filter_map(|(why, _)| *why) {
+        app.0.metrics.decision(why);
+    }
+    let evaluations: Vec<Value> = answers.into_iter().map(|(_, shown)| shown).collect();
+    answer(StatusCode::OK, &json!({ "evaluations": evaluations }))
+}
+
+async fn members(app: &App, call: &mut Call) -> Result<Map<String, Value>, ApiError> {
+    let (_, content) = call.content(app, &[Media::Json], BYTES_MAX).await?;
+    Ok(Members::parse(&content.bytes)?.into_map())
+}
+
+/// The answer to the question that the members are.
+fn one(app: &App, mut members: Map<String, Value>, options: Options) -> Answer {
+    let evaluation = Parts::take(&mut members, "")?.complete(&Parts::default(), "")?;
+    let (why, shown) = answers(app.ledger(), &[Ok(evaluation)], options)?.remove(0);
+    why.into_iter().for_each(|why| app.0.metrics.decision(why));
+    answer(StatusCode::OK, &shown)
+}
+
+impl Options {
+    fn take(members: &mut Map<String, Value>, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let mut options = super::entity::object(members, "", "options")?.unwrap_or_default();
+        let semantic = match options.remove("evaluations_semantic") {
+            None => Semantic::ExecuteAll,
+            Some(Value::String(word)) => match word.as_str() {
+                "execute_all" => Semantic::ExecuteAll,
+                "deny_on_first_deny" => Semantic::DenyOnFirstDeny,
+                "permit_on_first_permit" => Semantic::PermitOnFirstPermit,
+                _ => {
+                    let expected = "expected execute_all, deny_on_first_deny or permit_on_first_permit";
+                    return Err(ApiError::bad("options.evaluations_semantic", expected));
+                }
+            },
+            Some(other) => {
+                let detail = format!("{}, expected a string", kind(&other));
+                return Err(ApiError::bad("options.evaluations_semantic", detail));
+            }
+        };
+        let reasons = options.get("reasons") == Some(&Value::Bool(true))
+            || headers.get(EXPLAIN).is_some_and(|asked| asked.as_bytes() == b"1");
+        Ok(Self { semantic, reasons })
+    }
+}
+
+/// Each question's answer and why it is that (none for one at fault), up to where the semantic stops.
+fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Option<Why>, Value)>, ApiError> {
+    caught_up(ledger)?;
+    let mut fixed: Option<Moment> = None;
+    let mut answers = Vec::with_capacity(items.len());
+    for some in items.chunks(AT_ONCE) {
+        let (decisions, moment) = {
+            let state = ledger.read();
+            let tip = state.tip();
+            let moment = match fixed {
+                Some(moment) => moment,
+                None => Moment { interval: ledger.clock().interval(tip.time)?, height: tip.height },
+            };
+            let decide = |item: &Item| {
+                let evaluation = item.as_ref().ok()?;
+                let question = evaluation.question()?;
+                let conditions = evaluation.circumstances.of(question);
+                let decision = resolve(state.index(), question, &moment, &|text: &str| conditions.truth(text));
+                let missing = missing_for(&decision, conditions);
+                Some((decision, missing))
+            };
+            (some.iter().map(decide).collect::<Vec<_>>(), moment)
+        };
+        fixed = Some(moment);
+        for (item, decision) in some.iter().zip(decisions) {
+            let (why, shown) = show(ledger, item, decision, &moment, options.reasons)?;
+            answers.push((why, shown));
+            let is_last = match options.semantic {
+                Semantic::ExecuteAll => false,
+                Semantic::DenyOnFirstDeny => why != Some(Why::Grant),
+                Semantic::PermitOnFirstPermit => why == Some(Why::Grant),
+            };
+            if is_last {
+                return Ok(answers);
+            }
+        }
+    }
+    Ok(answers)
+}
+
+/// One answer. A question without a decision is about a name that no entry can hold.
+fn show(
+    ledger: &Ledger,
+    item: &Item,
+    decision: Option<(Decision, Vec<String>)>,
+    moment: &Moment,
+    with_reasons: bool,
+) -> Result<(Option<Why>, Value), ApiError> {
+    let error = match item {
+        Ok(_) => None,
+        Err(error) => Some(json!({ "status": error.status().as_u16(), "message": super::message(error) })),
+    };
+    if let Some(error) = error {
+        return Ok((None, json!({ "decision": false, "context": { "error": error } })));
+    }
+    let why = decision.as_ref().map_or(Why::NoMatch, |(decision, _)| decision.why);
+    let mut shown = Map::from_iter([("decision".to_owned(), Value::Bool(why == Why::Grant))]);
+    if with_reasons {
+        let context = match decision {
+            Some((decision, missing)) => reasons(ledger, decision, missing, moment)?,
+            None => json!({ "why": why.as_str(), "entries": [] }),
+        };
+        shown.insert("context".to_owned(), context);
+    }
+    Ok((Some(why), Value::Object(shown)))
+}
