@@ -213,8 +213,10 @@ run "$writ" audit --genesis "$home/chain/node0/genesis.json" "${nodes[@]}"
 run "$writ" export --out "$home/chain.export"
 run "$writ" audit --file "$home/chain.export" --genesis "$home/chain/node0/genesis.json"
 cp "$home/chain.export" "$home/forged.export"
-size=$(wc -c <"$home/forged.export")
-printf 'x' | dd of="$home/forged.export" bs=1 seek=$((size / 2)) conv=notrunc status=none
+middle=$(($(wc -c <"$home/forged.export") / 2))
+# Another one than is there, whatever that is.
+byte=$(od -An -tu1 -j "$middle" -N 1 "$home/forged.export")
+printf "\\x$(printf '%02x' $(((byte + 1) % 256)))" | dd of="$home/forged.export" bs=1 seek="$middle" conv=notrunc status=none
 echo "(one byte in the middle of a copy is changed)"
 if run "$writ" audit --file "$home/forged.export" --genesis "$home/chain/node0/genesis.json"; then
     fail "the audit accepted a forged export"
