@@ -232,7 +232,7 @@ impl Consensus {
 
     /// Whether the log names this node's key, as far as it is known here.
     fn is_validator(&self) -> bool {
-        self.setup.ledger.read().validators().iter().any(|one| one.vote.key.id() == self.setup.me)
+        self.setup.ledger.read().voters().contains(&self.setup.me)
     }
 
     /// `time` and up to as much again: another part for each validator, so that they do not try in step.

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use writ_engine::EngineError;
+use writ_proto::certificate::faulty;
 use writ_proto::genesis::Genesis;
 use writ_proto::index::HashKey;
 use writ_proto::key::{KeyId, SecretKey};
@@ -428,7 +429,7 @@ async fn judge_standing(
         // Whoever decides alone has nobody to hear from.
         let heard = is_only || heard.load(Ordering::Relaxed);
         // So many that one of them is honest.
-        let cosigned = checkpoints.highest_cosigned_by((validators.saturating_sub(1)) / 3 + 1).map(|(size, _)| size);
+        let cosigned = checkpoints.highest_cosigned_by(faulty(validators) + 1).map(|(size, _)| size);
         // Whom nobody can tell the time need not wait for it.
         let compared = is_only || ledger.clock().is_compared();
         let observed = Observed { height, size, cosigned, heard, compared };

@@ -184,7 +184,7 @@ impl Recollection {
     /// The other validators.
     fn others(&self) -> Vec<KeyId> {
         let state = self.0.ledger.read();
-        state.validators().iter().map(|one| one.vote.key.id()).filter(|id| *id != self.0.keys.vote).collect()
+        state.voters().into_iter().filter(|id| *id != self.0.keys.vote).collect()
     }
 
     /// Lets the guard know of a statement.

@@ -125,6 +125,11 @@ pub const fn quorum(validators: usize) -> usize {
     2 * validators / 3 + 1
 }
 
+/// How many of `validators` may fail or lie: ⌊(n−1)/3⌋. Of one more, one at least is honest.
+pub const fn faulty(validators: usize) -> usize {
+    validators.saturating_sub(1) / 3
+}
+
 impl Certificate {
     /// The most bytes that a certificate's encoding takes.
     pub const BYTES_MAX: usize = 64 + GENESIS_MEMBERS_MAX * 96;

@@ -219,10 +219,15 @@ impl State {
         self.validators.present()
     }
 
+    /// The ids of their voting keys, ascending.
+    pub fn voters(&self) -> Vec<KeyId> {
+        self.validators.voters()
+    }
+
     /// Who proposes at the next height, by the ids of voting keys: in round r the one at place r, modulo their
     /// number. All validators stand in it; those that missed their last turn stand at the end for a while.
     pub fn proposing_order(&self) -> Vec<KeyId> {
-        self.turns.order(&self.validators.voters(), self.tip.height + 1)
+        self.turns.order(&self.voters(), self.tip.height + 1)
     }
 
     /// The chain's own bounds, as the next block is judged by them.
@@ -367,7 +372,7 @@ impl State {
             return fault("previous", &header.previous, &self.tip.commit_leaf);
         }
         self.check_time(height, header.time)?;
-        if !self.validators().iter().any(|validator| validator.vote.key.id() == header.proposer) {
+        if !self.voters().contains(&header.proposer) {
             return fault("proposer", &header.proposer, &"a validator of this height");
         }
         self.check_size(block)?;
@@ -436,7 +441,7 @@ impl State {
             }
         }
         // Whose turn it was follows from the validators before this block changed them.
-        self.turns.note(&self.validators.voters(), header.height, &header.proposer);
+        self.turns.note(&self.voters(), header.height, &header.proposer);
         if let Some(validators) = changes.validators {
             self.turns.keep(&validators.voters());
             self.validators = validators;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use writ_proto::certificate::faulty;
+
 use crate::cluster::Cluster;
 use crate::load::Load;
 use crate::random::Random;
@@ -74,8 +76,7 @@ impl Step {
         let others: Vec<usize> = (0..cluster.len()).filter(|n| !self.nodes.contains(n)).collect();
         self.begin(cluster);
         load.at(cluster, &others);
-        let tolerated = (validators - 1) / 3;
-        if self.nodes.len() <= tolerated {
+        if self.nodes.len() <= faulty(validators) {
             load.until_committed(&format!("{self}: the others go on"), 5);
         }
         std::thread::sleep(self.lasts);

@@ -15,8 +15,7 @@ use crate::ledger::Ledger;
 pub(super) fn guess(ledger: Ledger, me: KeyId) -> Guess {
     Arc::new(move |height| {
         let state = ledger.read();
-        let mut order: Vec<KeyId> = state.validators().iter().map(|validator| validator.vote.key.id()).collect();
-        order.sort();
+        let mut order = state.voters();
         let first = height as usize % order.len();
         order.rotate_left(first);
         let round = order.iter().position(|voter| *voter == me)?;

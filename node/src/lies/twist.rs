@@ -42,8 +42,8 @@ impl Twist {
             Self::Result => header.result.0[0] ^= 1,
             Self::Time => header.time = header.time.saturating_add_millis(AHEAD_MS),
             Self::Name => {
-                let mut names = state.validators().iter().map(|validator| validator.vote.key.id());
-                header.proposer = names.find(|name| *name != header.proposer).unwrap_or(header.proposer);
+                header.proposer =
+                    state.voters().into_iter().find(|name| *name != header.proposer).unwrap_or(header.proposer);
             }
             Self::Forged => {
                 let forged = forged(state, &block);

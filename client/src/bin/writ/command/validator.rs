@@ -8,6 +8,7 @@ use serde_json::json;
 use writ_client::circle::Needs;
 use writ_client::client::Client;
 use writ_proto::api::ValidatorAnswer;
+use writ_proto::certificate::{faulty, quorum};
 use writ_proto::hash::Digest;
 use writ_proto::key::{KeyError, KeyId, PublicKey};
 use writ_proto::record::{Body, EnrolledKey, ValidatorChange, ValidatorKeys};
@@ -114,7 +115,7 @@ fn change(
 
 /// What so many validators make of each other.
 fn tolerance(count: usize) -> String {
-    let (quorum, faulty) = (count * 2 / 3 + 1, count.saturating_sub(1) / 3);
+    let (quorum, faulty) = (quorum(count), faulty(count));
     let validators = if count == 1 { "validator votes" } else { "validators vote" };
     format!("{count} {validators}, {quorum} must agree, {faulty} may fail or lie")
 }
