@@ -195,11 +195,11 @@ impl Clock {
     fn start(file: Option<SlotFile<ClockMark>>, bound_ms: u64, last_block: Option<LedgerTime>, source: Source) -> Self {
         let stored = file.as_ref().map_or(0, |file| file.get().until.as_millis());
         let mark = stored.max(last_block.map_or(0, LedgerTime::as_millis));
-        let Reading { wall_ms, boot_ms } = source.read();
+        let anchor_ms = source.read().offset_ms();
         Self {
             source,
             bound_ms: AtomicU64::new(bound_ms),
-            anchor_ms: AtomicI64::new(signed(wall_ms).saturating_sub(signed(boot_ms))),
+            anchor_ms: AtomicI64::new(anchor_ms),
             disputed_ms: AtomicI64::new(0),
             compared: AtomicBool::new(false),
             mark: AtomicU64::new(mark),
@@ -262,7 +262,7 @@ impl Clock {
     /// disputed.
     pub fn compare(&self, others: &[Offset], enough: usize) {
         let reading = self.source.read();
-        let own = signed(reading.wall_ms).saturating_sub(signed(reading.boot_ms));
+        let own = reading.offset_ms();
         let bound_ms = self.bound_ms();
         match others::judge(own, others, bound_ms, enough) {
             others::Verdict::Unheard => return,
@@ -271,8 +271,7 @@ impl Clock {
                     tracing::info!("other validators agree with the local clock again");
                 }
                 let by_ms = self.step(reading);
-                // Not with nobody to agree: then it takes a restart.
-                if by_ms.unsigned_abs() > bound_ms && enough > 0 {
+                if by_ms.unsigned_abs() > bound_ms {
                     tracing::warn!(by_ms, "the local clock jumped, and other validators agree with it now");
                     self.anchor_ms.store(own, Ordering::Relaxed);
                 }
@@ -331,9 +330,7 @@ impl Clock {
 
     /// How far the local clock moved against the boot-time clock since start.
     fn step(&self, reading: Reading) -> i64 {
-        signed(reading.wall_ms)
-            .saturating_sub(signed(reading.boot_ms))
-            .saturating_sub(self.anchor_ms.load(Ordering::Relaxed))
+        reading.offset_ms().saturating_sub(self.anchor_ms.load(Ordering::Relaxed))
     }
 
     /// Sees to it that no start after a crash has a mark before `hi`, with the clock at `wall`; and that less than

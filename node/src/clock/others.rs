@@ -38,15 +38,16 @@ pub(super) enum Verdict {
     Disputed { by_ms: i64 },
 }
 
-/// What `others` say of a clock that is `own` ahead of the boot-time clock, if at least `enough` have to say it.
+/// What `others` say of a clock that is `own` ahead of the boot-time clock, if at least `enough` have to say it; one in
+/// any case: nobody makes no clock good.
 pub(super) fn judge(own: i64, others: &[Offset], bound_ms: u64, enough: usize) -> Verdict {
-    let bound = super::signed(bound_ms);
+    let (bound, enough) = (super::signed(bound_ms), enough.max(1));
     let ahead = |other: &Offset| (own.saturating_sub(other.most), own.saturating_sub(other.least));
     let agrees = |other: &&Offset| {
         let (least, most) = ahead(other);
         least >= -bound && most <= bound
     };
-    if enough == 0 || others.iter().filter(agrees).count() >= enough {
+    if others.iter().filter(agrees).count() >= enough {
         return Verdict::Agrees;
     }
     let mut disputed: Vec<i64> = others

@@ -12,6 +12,13 @@ pub struct Reading {
     pub boot_ms: u64,
 }
 
+impl Reading {
+    /// The wall clock less the boot-time clock, in milliseconds: it changes only if somebody sets the wall clock.
+    pub(super) fn offset_ms(self) -> i64 {
+        super::signed(self.wall_ms).saturating_sub(super::signed(self.boot_ms))
+    }
+}
+
 /// What reads the clocks: those of the machine, or a script's.
 pub struct Source(Box<dyn Fn() -> Reading + Send + Sync>);
 
