@@ -3,7 +3,7 @@
 //! One task owns the swarm and never waits for the ledger: records go to a second task, one message at a time, and
 //! its verdicts come back. What does not fit into the short queue between them is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +18,7 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, ping};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
+use writ_proto::certificate::faulty;
 use writ_proto::codec::Blob;
 use writ_proto::hash::Digest;
 use writ_proto::key::KeyId;
@@ -399,7 +400,8 @@ impl Loop {
         if is_new {
             tracing::info!(%peer, %address, called = called.is_some(), "connected");
         }
-        self.greet(peer);
+        let hello = self.hello();
+        self.greet(peer, hello);
     }
 
     fn disconnected_from(&mut self, peer: &PeerId) {
@@ -614,8 +616,7 @@ impl Loop {
         self.swarm.behaviour_mut().pull.send_request(&peer, ask)
     }
 
-    fn greet(&mut self, peer: PeerId) {
-        let hello = self.hello();
+    fn greet(&mut self, peer: PeerId, hello: Hello) {
         let boot_ms = self.ledger.clock().read().boot_ms;
         let request = self.ask(peer, Ask::Hello(hello));
         if let Some(known) = self.peers.get_mut(&peer) {
@@ -624,8 +625,9 @@ impl Loop {
     }
 
     fn greet_all(&mut self) {
+        let hello = self.hello();
         let peers: Vec<_> = self.peers.keys().copied().collect();
-        peers.into_iter().for_each(|peer| self.greet(peer));
+        peers.into_iter().for_each(|peer| self.greet(peer, hello.clone()));
     }
 
     fn pull(&mut self, event: request_response::Event<Ask, Tell>) {
@@ -794,11 +796,7 @@ impl Loop {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let Some((_, asked)) = known.greeting.take_if(|(greeting, _)| *greeting == request) else { return };
         known.clock = Some(Offset::new(theirs, asked, boot_ms));
-        let (validators, me) = {
-            let state = self.ledger.read();
-            let all: BTreeSet<KeyId> = state.validators().iter().map(|one| one.vote.key.id()).collect();
-            (all, self.recollection.voting_key())
-        };
+        let (validators, me) = (self.ledger.read().voters(), self.recollection.voting_key());
         // One for each validator, though several peers may claim its key.
         let others: BTreeMap<KeyId, Offset> = self
             .peers
@@ -808,7 +806,7 @@ impl Loop {
             .collect();
         let others: Vec<Offset> = others.into_values().collect();
         // So many that one of them is honest.
-        self.ledger.clock().compare(&others, (validators.len() - 1) / 3 + 1);
+        self.ledger.clock().compare(&others, faulty(validators.len()) + 1);
     }
 
     /// Nodes that a contact named: a node that was told of one only should not depend on it.
