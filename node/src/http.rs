@@ -148,6 +148,9 @@ const fn post(path: &'static str, parameters: &'static [&'static str], run: fn(A
     Endpoint { method: MethodFilter::POST, path, parameters, run }
 }
 
+/// Names a request; its answer has the same.
+const REQUEST_ID: &str = "x-request-id";
+
 /// The one path that is open to everybody: whether the process lives.
 const OPEN_TO_ALL: &str = "/healthz";
 
@@ -268,7 +271,7 @@ impl Api {
 /// Handles a request that found its endpoint.
 async fn handle(app: App, endpoint: &'static Endpoint, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let (method, id) = (method_label(request.method()), authzen::request_id(request.headers()));
+    let (method, id) = (method_label(request.method()), request.headers().get(REQUEST_ID).cloned());
     let answer = run(&app, endpoint, request).await;
     let mut response = answer.unwrap_or_else(|error| fault(endpoint.path, error));
     finish(&mut response, id);
@@ -300,7 +303,7 @@ async fn refuse(app: App, request: Request, error: ApiError) -> Response<Body> {
     // A stranger does not learn which paths there are.
     let error = app.let_in(&request).err().unwrap_or(error);
     let mut response = fault(request.uri().path(), error);
-    finish(&mut response, authzen::request_id(request.headers()));
+    finish(&mut response, request.headers().get(REQUEST_ID).cloned());
     app.0.metrics.request(method_label(request.method()), "none", response.status().as_u16(), Duration::ZERO);
     response
 }
@@ -313,8 +316,10 @@ fn fault(path: &str, error: ApiError) -> Response<Body> {
 /// The headers of every answer: the identifier of its request, nothing is cached unless its endpoint says so, and
 /// nobody guesses types.
 fn finish(response: &mut Response<Body>, id: Option<HeaderValue>) {
-    authzen::echo(id, response);
     let headers = response.headers_mut();
+    if let Some(id) = id {
+        headers.insert(REQUEST_ID, id);
+    }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
@@ -335,8 +340,7 @@ impl App {
 
     /// `validator` while the log names the node's voting key, else `full`.
     fn role(&self, state: &State) -> &'static str {
-        let votes = |key| state.validators().iter().any(|validator| validator.vote.key.id() == key);
-        if self.0.role.is_some_and(votes) { "validator" } else { "full" }
+        if self.0.role.is_some_and(|key| state.voters().contains(&key)) { "validator" } else { "full" }
     }
 
     /// The final checkpoint, if there is one yet.

@@ -21,7 +21,7 @@ mod metadata;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::http::{HeaderValue, Response};
 
 pub(super) use evaluation::{evaluate, evaluate_many};
 pub(super) use metadata::metadata;
@@ -30,8 +30,6 @@ use super::error::ApiError;
 
 /// Asks for the reasons of decisions, if it is `1`.
 pub(super) const EXPLAIN: &str = "writ-explain";
-/// Names a request; its answer has the same.
-pub(super) const REQUEST_ID: &str = "x-request-id";
 
 /// Whether a path speaks AuthZEN, also where it is at fault.
 pub(super) fn speaks_at(path: &str) -> bool {
@@ -51,16 +49,4 @@ fn message(error: &ApiError) -> String {
         Some(field) => format!("{field}: {}", error.detail),
         None => error.detail.clone(),
     }
-}
-
-/// Gives the answer the identifier that the request had.
-pub(super) fn echo(id: Option<HeaderValue>, response: &mut Response<Body>) {
-    if let Some(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-}
-
-/// The identifier of a request.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(REQUEST_ID).cloned()
 }

@@ -174,11 +174,8 @@ fn show(
     moment: &Moment,
     with_reasons: bool,
 ) -> Result<(Option<Why>, Value), ApiError> {
-    let error = match item {
-        Ok(_) => None,
-        Err(error) => Some(json!({ "status": error.status().as_u16(), "message": super::message(error) })),
-    };
-    if let Some(error) = error {
+    if let Err(error) = item {
+        let error = json!({ "status": error.status().as_u16(), "message": super::message(error) });
         return Ok((None, json!({ "decision": false, "context": { "error": error } })));
     }
     let why = decision.as_ref().map_or(Why::NoMatch, |(decision, _)| decision.why);
