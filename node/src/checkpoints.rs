@@ -218,8 +218,7 @@ impl Checkpoints {
 
     /// The largest cosignature of a validator that was seen and is no contradiction.
     pub(crate) fn latest_of(&self, key: &KeyId) -> Option<Cosignature> {
-        let inner = self.lock();
-        [inner.latest.get(key), inner.parked.get(key)].into_iter().flatten().max_by_key(|one| one.size).copied()
+        self.lock().known_of(key).max_by_key(|one| one.size).copied()
     }
 
     /// A block was applied to the ledger's state. Costs a few hashes; the rest happens elsewhere.
@@ -325,10 +324,7 @@ impl Checkpoints {
     /// with it. Only the size is signed; the height is what the messages say.
     pub fn highest_cosigned_by(&self, count: usize) -> Option<(u64, u64)> {
         let inner = self.lock();
-        let furthest = |id: KeyId| {
-            let known = [inner.latest.get(&id), inner.parked.get(&id)];
-            known.into_iter().flatten().map(|one| (one.size, one.height)).max()
-        };
+        let furthest = |id: KeyId| inner.known_of(&id).map(|one| (one.size, one.height)).max();
         let mut all: Vec<_> = inner.newest().cosigners.members().iter().filter_map(|one| furthest(one.id())).collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
         all.get(count.checked_sub(1)?).copied()
@@ -651,11 +647,15 @@ impl Inner {
         self.sets().find_map(|set| set.get(id)).map(|cosigner| *cosigner.key())
     }
 
+    /// What a key is known to have cosigned and is no contradiction: within this node's log, and beyond it.
+    fn known_of(&self, key: &KeyId) -> impl Iterator<Item = &Cosignature> {
+        [self.latest.get(key), self.parked.get(key)].into_iter().flatten()
+    }
+
     /// Whether its signer cosigned a larger log before it cosigned this one: its home was rolled back.
     fn steps_back(&self, one: &Cosignature) -> bool {
-        let known = [self.latest.get(&one.key), self.parked.get(&one.key)];
         let is_new = !self.evidence.contains_key(&one.key);
-        is_new && known.into_iter().flatten().any(|known| known.size > one.size && known.time < one.time)
+        is_new && self.known_of(&one.key).any(|known| known.size > one.size && known.time < one.time)
     }
 
     /// Why a cosignature need not even be verified.

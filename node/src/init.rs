@@ -17,7 +17,7 @@ use writ_proto::scope::Scope;
 
 use crate::clock;
 use crate::config::{self, Config};
-use crate::guard::key_file;
+use crate::guard::{durable, key_file};
 use crate::home::Home;
 use crate::network::{Endpoint, peer_id};
 
@@ -136,8 +136,7 @@ fn finish(home: &Home, config: &Config, genesis: &Genesis) -> anyhow::Result<()>
     // Last: a home with a genesis is whole.
     write_durably(&home.genesis(), &text).context("cannot write the genesis")?;
     // The home's own name.
-    let folder = home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync(folder).context("cannot write the home's folder")
+    durable::sync_folder(home.path()).context("cannot write the home's folder")
 }
 
 /// Writes a file that is still there after a power cut: nothing is told to be made that is not.
@@ -145,11 +144,7 @@ fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    sync(path.parent().unwrap_or(Path::new(".")))
-}
-
-fn sync(folder: &Path) -> std::io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+    durable::sync_folder(path)
 }
 
 /// What a node is to be that joins a chain.

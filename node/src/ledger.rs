@@ -250,7 +250,9 @@ impl Ledger {
     /// What can be said of a record without its place among others: form, features, authority, signatures.
     fn check(&self, bytes: Vec<u8>) -> Result<Checked, SubmitError> {
         let signed = Signed::decode(bytes)?;
-        check_conditions(&signed)?;
+        // What no block asks is asked at the door: a condition that does not parse would make an entry that never
+        // counts, or a denial that always does.
+        signed.body().check_conditions()?;
         if let Some(known) = self.known(&signed)? {
             return Ok(Checked::Known(known));
         }
@@ -619,12 +621,6 @@ impl Ledger {
     pub(crate) fn announce(&self) {
         self.0.progress.send_modify(|count| *count = count.wrapping_add(1));
     }
-}
-
-/// What no block asks is asked at the door: a condition that does not parse would make an entry that never counts, or a
-/// denial that always does.
-fn check_conditions(signed: &Signed) -> Result<(), Refusal> {
-    signed.body().check_conditions()
 }
 
 /// The name of a record's member as a fixed text: a stored refusal brings it back as any text.
