@@ -35,6 +35,8 @@ pub struct WhoCan {
     pub obj: String,
     /// Which action; `None`: every action.
     pub act: Option<String>,
+    /// The circumstances that conditions look at: a JSON object.
+    pub context: Option<String>,
     /// When.
     pub moment: Moment,
     /// How many in one page; `None`: as many as a node gives.
@@ -48,6 +50,8 @@ pub struct WhatCan {
     pub sub: String,
     /// To objects of this type only.
     pub type_: Option<String>,
+    /// The circumstances that conditions look at: a JSON object.
+    pub context: Option<String>,
     /// When.
     pub moment: Moment,
     /// How many objects in one page; `None`: as many as a node gives.
@@ -132,8 +136,8 @@ impl Client {
 
     /// The same page by page, in the order in which the log first named the subjects.
     pub fn who_can_pages(&self, question: &WhoCan) -> Pages<'_, WhoCanPage> {
-        let WhoCan { obj, act, moment, page } = question;
-        let own = vec![("obj", Some(obj.clone())), ("act", act.clone())];
+        let WhoCan { obj, act, context, moment, page } = question;
+        let own = vec![("obj", Some(obj.clone())), ("act", act.clone()), ("context", context.clone())];
         Pages::new(self, "/v1/who-can", "page of subjects", own, Some(moment), *page)
     }
 
@@ -148,8 +152,8 @@ impl Client {
 
     /// The same page by page, in the order in which the log first named the objects.
     pub fn what_can_pages(&self, question: &WhatCan) -> Pages<'_, WhatCanPage> {
-        let WhatCan { sub, type_, moment, page } = question;
-        let own = vec![("sub", Some(sub.clone())), ("type", type_.clone())];
+        let WhatCan { sub, type_, context, moment, page } = question;
+        let own = vec![("sub", Some(sub.clone())), ("type", type_.clone()), ("context", context.clone())];
         Pages::new(self, "/v1/what-can", "page of objects", own, Some(moment), *page)
     }
 

@@ -22,11 +22,13 @@ mod circumstances;
 mod cursor;
 mod entries;
 mod error;
+mod explain;
 mod health;
 mod history;
 mod json;
 mod moment;
 mod pace;
+mod paging;
 mod preview;
 mod proofs;
 mod query;
@@ -170,6 +172,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/expiring", search::EXPIRING, |app, call| Box::pin(search::expiring(app, call))),
     post("/access/v1/evaluation", &[], |app, call| Box::pin(authzen::evaluate(app, call))),
     post("/access/v1/evaluations", &[], |app, call| Box::pin(authzen::evaluate_many(app, call))),
+    post("/access/v1/search/subject", &[], |app, call| Box::pin(authzen::search_subjects(app, call))),
+    post("/access/v1/search/resource", &[], |app, call| Box::pin(authzen::search_resources(app, call))),
+    post("/access/v1/search/action", &[], |app, call| Box::pin(authzen::search_actions(app, call))),
     get("/.well-known/authzen-configuration", &[], |app, call| Box::pin(authzen::metadata(app, call))),
     get("/v1/genesis", &[], |app, call| Box::pin(chain::genesis(app, call))),
     get("/v1/status", &[], |app, call| Box::pin(chain::status(app, call))),

@@ -7,11 +7,13 @@
 //! Names travel as people write them: any Unicode text, brought to NFC here and percent-encoded into ledger
 //! form, and decoded on the way back. This module is the only place with a Unicode table.
 
+mod account;
 mod answers;
 mod changes;
 mod search;
 mod tuple;
 
+pub use account::*;
 pub use answers::*;
 pub use changes::*;
 pub use search::{ExpiringPage, Possession, WhatCanPage, WhoCanPage, check_type, possessions_of, shown};

@@ -96,6 +96,13 @@ pub struct Evaluation {
     pub steps: u64,
 }
 
+impl From<Truth> for Evaluation {
+    /// Of something that was settled without looking at a request.
+    fn from(truth: Truth) -> Self {
+        Self { truth, missing: Vec::new(), steps: 0 }
+    }
+}
+
 impl Condition {
     /// Reads a condition.
     ///
@@ -131,6 +138,6 @@ impl fmt::Display for Condition {
 pub fn evaluate(text: &str, request: &Request) -> Evaluation {
     match Condition::parse(text) {
         Ok(condition) => condition.evaluate(request),
-        Err(_) => Evaluation { truth: Truth::Indeterminate, missing: Vec::new(), steps: 0 },
+        Err(_) => Truth::Indeterminate.into(),
     }
 }

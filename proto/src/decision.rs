@@ -15,6 +15,7 @@
 //!
 //! Cost: a few look-ups per name in W, independent of how many entries the log holds.
 
+mod account;
 mod closure;
 mod reader;
 mod rights;
@@ -33,6 +34,7 @@ use crate::time::{Interval, LedgerTime};
 use closure::{Bearer, Narrow, Wide};
 
 pub use crate::condition::Truth;
+pub use account::{Account, Considered, Obstacle, ObstacleKind, Verdict, account};
 pub use rights::Rights;
 
 pub(crate) use reader::{Party, Reader};
@@ -143,8 +145,7 @@ pub fn explain(
     let reach = Reach::of(&mut reader, &subject);
     let object = Party::of_name(&mut reader, &question.obj);
     let decision = reach.decide(&mut reader, &object, question.act.as_ref());
-    let is_denied = |role| reach.denied_roles.contains_key(&role);
-    let roles = reach.wide.reached_roles(index, is_denied, reach.narrow());
+    let roles = reach.reached_roles(index);
     (decision, roles)
 }
 
@@ -187,6 +188,11 @@ impl Reach {
     /// The roots whose memberships led to too many roles.
     pub(crate) fn cut_roots(&self) -> Vec<u32> {
         self.wide.cut_roots()
+    }
+
+    /// Every role that was reached.
+    fn reached_roles(&self, index: &Index) -> Vec<ReachedRole> {
+        self.wide.reached_roles(index, |role| self.denied_roles.contains_key(&role), self.narrow())
     }
 
     /// Step 9.

@@ -24,7 +24,7 @@ mod pairs;
 mod texts;
 mod track;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
@@ -112,6 +112,8 @@ pub struct Index {
     ending: BTreeSet<(LedgerTime, EntryOrdinal)>,
     /// Exact roles that stand on some entry.
     roles: BTreeSet<TextId>,
+    /// Exact actions that stand on some entry, and the height from which each does.
+    actions: BTreeMap<TextId, u64>,
     genesis_time: LedgerTime,
     /// The time of each block, from height 1.
     times: Vec<LedgerTime>,
@@ -129,6 +131,7 @@ impl Index {
             role_denials: HashMap::with_hasher(key),
             ending: BTreeSet::new(),
             roles: BTreeSet::new(),
+            actions: BTreeMap::new(),
             genesis_time,
             times: Vec::new(),
         }
@@ -324,6 +327,16 @@ impl Index {
         self.roles.iter().copied()
     }
 
+    /// Every exact action that stands on some entry.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = TextId> {
+        self.actions.keys().copied()
+    }
+
+    /// The height from which a text stands on some entry as its action, exactly.
+    pub(crate) fn action_since(&self, act: TextId) -> Option<u64> {
+        self.actions.get(&act).copied()
+    }
+
     /// Live entries that end by themselves, soonest first, from (`time`, `ordinal`) on.
     pub(crate) fn ending_from(
         &self,
@@ -393,6 +406,9 @@ impl Index {
         let NewEntry { id, access, index, height, added, authority, root, signers } = new;
         let (sub, obj) = (self.texts.intern(access.sub.as_str()), self.texts.intern(access.obj.as_str()));
         let act = self.texts.intern(access.act.as_str());
+        if access.act.as_exact().is_some() {
+            self.actions.entry(act).or_insert(height);
+        }
         let cond = access.cond.as_deref().map(|cond| self.texts.intern(cond));
         let issuer = self.intern_issuer(Issuer { authority, root, signers });
         let start = access.iss.map_or(added, |iss| iss.max(added));

@@ -3,13 +3,14 @@
 //! ```text
 //!   object   --pairs, members, backwards-->  candidates  --decision-->  who can
 //!   subject  --closure, pairs, forwards--->  candidates  --rights---->  what can
+//!   the two  --actions on their entries--->  candidates  --decision-->  which actions
 //!   two moments --entries that differ----->  candidates  --rights x2->  who gained and lost what
 //! ```
 //!
 //! Candidates are a superset, found through the index; each is kept only if the decision itself says so. So a
 //! search agrees with check for every name, whatever the candidates were. A name takes part if some entry
 //! known at the moment names it: as a subject in [`WhoCan`], as an object in [`WhatCan`], roles in either
-//! place. A pattern takes part as what it is on the entries: it stands for any name below it that no entry
+//! place, as an action in [`WhichActions`]. A pattern takes part as what it is on the entries: it stands for any name below it that no entry
 //! names and no narrower pattern covers.
 //!
 //! Names come in the order in which the log first named them, which never changes: pages neither skip nor
@@ -19,21 +20,27 @@
 mod candidates;
 mod changes;
 mod ending;
+mod evaluating;
 mod history;
 mod preview;
 mod rights;
+mod wanted;
 mod what_can;
+mod which_actions;
 mod who_can;
 
-use crate::decision::Truth;
+use crate::condition::Evaluation;
 use crate::index::{Index, TextId};
 use crate::name::{Action, ROLE_TYPE};
+use evaluating::Evaluating;
 
 pub use changes::{Change, Changes};
 pub use ending::ending;
 pub use history::{Event, EventKind, History};
 pub use preview::{Preview, Proposed, Remark};
+pub use wanted::Wanted;
 pub use what_can::{Possession, WhatCan};
+pub use which_actions::WhichActions;
 pub use who_can::WhoCan;
 
 /// A question that a search asks on its way, in full texts. A pattern stands for names that are not known.
@@ -47,8 +54,8 @@ pub struct Asked<'a> {
     pub obj: &'a str,
 }
 
-/// How a condition's text is evaluated, for each question.
-pub type Conditions<'a> = &'a dyn Fn(&Asked<'_>, &str) -> Truth;
+/// How a condition's text is evaluated, for each question. What that costs counts as look-ups.
+pub type Conditions<'a> = &'a dyn Fn(&Asked<'_>, &str) -> Evaluation;
 
 /// How far a search may go in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +63,7 @@ pub struct Budget {
     /// Results of this step, at most.
     pub results: usize,
     /// Look-ups of this step, about: a step ends with the first name that reaches it. A decision
-    /// takes some thirty.
+    /// takes some thirty, and what a condition goes through counts too.
     pub lookups: u32,
 }
 

@@ -108,6 +108,54 @@ fn every_node_decides_the_todo_scenario() {
     cluster.verify();
 }
 
+/// One answer of one moment, though each page comes from another node and the log grows between them.
+#[test]
+fn pages_of_a_search_come_from_any_node() {
+    let cluster = cluster();
+    let file = text(&cluster.folder().join("more.csv"));
+    let key = text(&cluster.folder().join("org1.seed"));
+    let node = cluster.http(2).base().to_owned();
+    let import = |rows: &str| {
+        std::fs::write(&file, rows).expect("a folder can be written to");
+        writ(["import", &file, "--node", &node, "--key", &key, "--authority", "org1"]).expect(0);
+        let height = cluster.status(2).expect("it answers").height;
+        writ_tests::wait::until("all nodes to have it", || {
+            let reached = |n| cluster.status(n).is_some_and(|status| status.height >= height);
+            (0..cluster.len()).all(reached).then_some(())
+        });
+    };
+    let rows = |prefix: &str, access: &str, count: usize| {
+        let row = |n| format!("user:{prefix}{n},file:plan,read,{access},context.mfa == true\n");
+        std::iter::once("sub,obj,act,access,cond\n".to_owned()).chain((0..count).map(row)).collect::<String>()
+    };
+    import(&rows("u", "granted", 40));
+    let search = |n: usize, page: Value| {
+        let body = json!({
+            "subject": {"type": "user"}, "action": {"name": "read"}, "resource": {"type": "file", "id": "plan"},
+            "context": {"mfa": true}, "page": page
+        });
+        ask(&cluster, n, "/access/v1/search/subject", &body)
+    };
+    let (mut found, mut page) = (Vec::new(), json!({ "limit": 7 }));
+    for turn in 0.. {
+        let answer = search(turn % cluster.len(), page);
+        found.extend(answer["results"].as_array().expect("results").iter().cloned());
+        let token = answer["page"]["next_token"].as_str().expect("a token").to_owned();
+        if token.is_empty() {
+            break;
+        }
+        page = json!({ "token": token });
+        // More is said, and some of it withdrawn.
+        import(&rows(&format!("later{turn}-"), "granted", 3));
+        import(&rows("u", "denied", 3 + turn));
+    }
+    let want: Vec<Value> = (0..40).map(|n| json!({"type": "user", "id": format!("u{n}")})).collect();
+    assert_eq!(found, want);
+    let now = search(1, json!({ "limit": 1 }));
+    assert_eq!(now["results"], json!([{"type": "user", "id": "u7"}]), "u0 to u6 are denied by now");
+    cluster.verify();
+}
+
 /// The cases of the working group, if they are here.
 fn published(cluster: &Cluster, n: usize) {
     let shared = std::env::var_os("WRIT_SHARED").map(std::path::PathBuf::from);

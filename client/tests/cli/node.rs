@@ -34,7 +34,7 @@ use writ_proto::record::{Body, Class, Effect, EnrolledKey, RecordId, Signed, Val
 use writ_proto::refusal::Refusal;
 use writ_proto::scope::Scope;
 use writ_proto::search::{
-    Budget, Changes, Event, EventKind, History, Proposed, Remark, WhatCan, WhoCan, ending, is_pattern,
+    Budget, Changes, Event, EventKind, History, Proposed, Remark, Wanted, WhatCan, WhoCan, ending, is_pattern,
 };
 use writ_proto::state::State;
 use writ_proto::time::{Interval, LedgerTime};
@@ -690,6 +690,9 @@ impl Chain {
             missing: Vec::new(),
             explain: query.contains_key("explain").then(|| Explanation {
                 entries,
+                considered: Vec::new(),
+                more: false,
+                why_not: None,
                 roles: Vec::new(),
                 cut_authorities: Vec::new(),
                 interval: [at, at],
@@ -706,7 +709,7 @@ impl Chain {
         let mut history = History::new(index, question.sub, question.obj, height, at, (LedgerTime::EPOCH, 0));
         let mut events = Vec::new();
         while history.at().is_some() {
-            history.step(index, &|_, _| Truth::Indeterminate, WHOLE, &mut events);
+            history.step(index, &|_, _| Truth::Indeterminate.into(), WHOLE, &mut events);
         }
         let from: usize = query.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
         let next = (events.len() > from + 2).then(|| (from + 2).to_string());
@@ -799,7 +802,7 @@ impl Chain {
         }));
         let is_refused = |at: usize| refused.iter().any(|refusal| refusal.statement == at);
         let remark = |(statement, proposed): (usize, &Proposed)| {
-            let (note, entries) = match preview.remark(proposed, &|_, _| Truth::Indeterminate)? {
+            let (note, entries) = match preview.remark(proposed, &|_, _| Truth::Indeterminate.into())? {
                 Remark::Known => (Idle::Known, Vec::new()),
                 Remark::Covered => (Idle::Covered, Vec::new()),
                 Remark::Denied(entries) => (Idle::Denied, entries),
@@ -863,9 +866,9 @@ impl Chain {
         let question = question.map_err(|refusal| of_refusal(&refusal))?;
         let (moment, from) = self.search(query)?;
         let index = self.state.index();
-        let mut search = WhoCan::new(index, question.obj, question.act, moment, from);
+        let mut search = WhoCan::new(index, question.obj, question.act, Wanted::default(), moment, from);
         let mut found = Vec::new();
-        search.step(index, &|_, _| Truth::Indeterminate, Self::budget(query), &mut found);
+        search.step(index, &|_, _| Truth::Indeterminate.into(), Self::budget(query), &mut found);
         let mut lists = [Vec::new(), Vec::new()];
         for text in found.into_iter().map(|text| index.text(text)) {
             lists[usize::from(is_pattern(text))].push(json!(shown(text, Side::Subject).unwrap()));
@@ -877,9 +880,9 @@ impl Chain {
         let question = question_of(&query["sub"], None, "x").map_err(|refusal| of_refusal(&refusal))?;
         let (moment, from) = self.search(query)?;
         let (index, conditions) =
-            (self.state.index(), |_: &writ_proto::search::Asked<'_>, _: &str| Truth::Indeterminate);
-        let type_ = query.get("type").map(String::as_str);
-        let mut search = WhatCan::new(index, question.sub, type_, moment, from);
+            (self.state.index(), |_: &writ_proto::search::Asked<'_>, _: &str| Truth::Indeterminate.into());
+        let wanted = Wanted::of_type(query.get("type").map(String::as_str));
+        let mut search = WhatCan::new(index, question.sub, None, wanted, moment, from);
         let mut found = Vec::new();
         search.step(index, &conditions, Self::budget(query), &mut found);
         let mut lists = [Vec::new(), Vec::new()];
@@ -953,7 +956,7 @@ const WHOLE: Budget = Budget { results: usize::MAX / 2, lookups: u32::MAX };
 fn changes_of(index: &Index, search: &mut Changes) -> Vec<AccessChange> {
     let mut found = Vec::new();
     while search.at().is_some() {
-        search.step(index, &|_, _| Truth::Indeterminate, WHOLE, &mut found);
+        search.step(index, &|_, _| Truth::Indeterminate.into(), WHOLE, &mut found);
     }
     let show =
         |text, side| Pattern::parse_full(index.text(text)).unwrap().to_display_if(side, writ_proto::api::is_readable);

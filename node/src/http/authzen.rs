@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /access/v1/evaluation` | one question |
 //! | `POST /access/v1/evaluations` | many, all about one moment |
+//! | `POST /access/v1/search/subject` · `/resource` · `/action` | everything of one type for which it is yes, page by page |
 //! | `GET /.well-known/authzen-configuration` | where these are |
 //!
 //! An answer here is that of `GET /v1/check` for now: `{"decision": true}` where that says *granted*. A name that the
@@ -18,18 +19,24 @@
 mod entity;
 mod evaluation;
 mod metadata;
+mod search;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderValue, Response};
+use serde_json::{Map, Value};
 
 pub(super) use evaluation::{evaluate, evaluate_many};
 pub(super) use metadata::metadata;
+pub(super) use search::{search_actions, search_resources, search_subjects};
 
+use super::body::Media;
 use super::error::ApiError;
+use super::json::Members;
+use super::{App, Call};
 
 /// Asks for the reasons of decisions, if it is `1`.
-pub(super) const EXPLAIN: &str = "writ-explain";
+const EXPLAIN: &str = "writ-explain";
 
 /// Whether a path speaks AuthZEN, also where it is at fault.
 pub(super) fn speaks_at(path: &str) -> bool {
@@ -42,6 +49,18 @@ pub(super) fn fault(error: ApiError) -> Response<Body> {
     let mut response = error.into_response().map(|_| Body::from(message));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+/// The members of a request.
+async fn members(app: &App, call: &mut Call, bytes_max: usize) -> Result<Map<String, Value>, ApiError> {
+    let (_, content) = call.content(app, &[Media::Json], bytes_max).await?;
+    Ok(Members::parse(&content.bytes)?.into_map())
+}
+
+/// Whether the caller asks for what only Writ knows.
+fn asks_for_reasons(options: &Map<String, Value>, headers: &HeaderMap) -> bool {
+    let by_header = headers.get(EXPLAIN).is_some_and(|asked| asked.as_bytes() == b"1");
+    by_header || options.get("reasons") == Some(&Value::Bool(true))
 }
 
 fn message(error: &ApiError) -> String {

@@ -5,19 +5,18 @@
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use writ_proto::api::{CheckAnswer, ExplainedRole, Explanation, is_readable, position_token, question_of};
-use writ_proto::decision::{Decision, Moment, Question, ReachedRole, Why, explain, resolve};
+use writ_proto::api::{CheckAnswer, position_token, question_of};
+use writ_proto::decision::{Decision, Moment, Question, Why, account, resolve};
 use writ_proto::hash::Digest;
-use writ_proto::name::{Name, Side};
-use writ_proto::record::{AuthorityName, Effect};
+use writ_proto::record::Effect;
 use writ_proto::time::Interval;
 
 use super::circumstances::{Circumstances, Conditions};
 use super::error::ApiError;
+use super::explain::Told;
 use super::json::{Members, answer};
 use super::moment::{When, caught_up};
 use super::query::Query;
-use super::receipt::{entry_at, id_at, record_at, standing_of};
 use super::{Answer, App, Call};
 use crate::ledger::Ledger;
 
@@ -54,9 +53,9 @@ struct Asked {
 /// The answer before ids are looked up.
 struct Resolved {
     decision: Decision,
-    roles: Vec<ReachedRole>,
+    /// The reasons at length, if they were asked for.
+    told: Option<Told>,
     missing: Vec<String>,
-    cut: Vec<AuthorityName>,
     interval: Interval,
     height: u64,
     /// Leaf hash of the commit leaf at `height`, if that is the tip; else it is in the store.
@@ -71,10 +70,10 @@ pub(super) async fn check(app: App, mut call: Call) -> Answer {
     app.0.metrics.decision(resolved.decision.why);
     if asked.explain {
         // Whole entries and their revocations: more to read than a thread that serves connections should.
-        let found = app.in_turn(move |ledger| answer_of(ledger, resolved, true)).await?;
+        let found = app.in_turn(move |ledger| answer_of(ledger, resolved)).await?;
         return answer(StatusCode::OK, &found);
     }
-    answer(StatusCode::OK, &answer_of(app.ledger(), resolved, false)?)
+    answer(StatusCode::OK, &answer_of(app.ledger(), resolved)?)
 }
 
 impl Asked {
@@ -94,7 +93,7 @@ impl Asked {
 }
 
 /// The context of a question: a JSON object.
-fn read_context(text: &str) -> Result<Map<String, Value>, ApiError> {
+pub(super) fn read_context(text: &str) -> Result<Map<String, Value>, ApiError> {
     let members = Members::parse(text.as_bytes()).map_err(|error| ApiError::bad("context", error.detail))?;
     Ok(members.into_map())
 }
@@ -106,16 +105,15 @@ fn resolve_now(ledger: &Ledger, asked: &Asked) -> Result<Resolved, ApiError> {
     let moment = asked.when.moment(ledger, &state)?;
     let Moment { interval, height } = moment;
     let conditions = asked.circumstances.of(&asked.question);
-    let truth = |text: &str| conditions.truth(text);
-    let (decision, roles) = if asked.explain {
-        explain(state.index(), &asked.question, &moment, &truth)
-    } else {
-        (resolve(state.index(), &asked.question, &moment, &truth), Vec::new())
-    };
+    let decision = resolve(state.index(), &asked.question, &moment, &|text: &str| conditions.truth(text));
     let missing = missing_for(&decision, conditions);
-    let cut = decision.cut_roots.iter().filter_map(|root| Some(state.authorities().get(*root)?.name.clone())).collect();
+    let told = asked.explain.then(|| {
+        // Conditions that did not matter are asked here too, and nothing is missing because of them.
+        let conditions = asked.circumstances.of(&asked.question);
+        Told::of(&state, account(state.index(), &asked.question, &moment, &|text: &str| conditions.evaluate(text)))
+    });
     let leaf = (height == tip.height).then_some(tip.commit_leaf);
-    Ok(Resolved { decision, roles, missing, cut, interval, height, leaf })
+    Ok(Resolved { decision, told, missing, interval, height, leaf })
 }
 
 /// What a decision lacked: nothing, if it did not stand on something that could not be evaluated.
@@ -123,24 +121,25 @@ pub(super) fn missing_for(decision: &Decision, conditions: Conditions<'_>) -> Ve
     if decision.why == Why::Indeterminate { conditions.missing() } else { Vec::new() }
 }
 
-fn answer_of(ledger: &Ledger, resolved: Resolved, explained: bool) -> Result<CheckAnswer, ApiError> {
-    let Resolved { decision, interval, height, .. } = &resolved;
-    let position = match resolved.leaf {
-        Some(leaf) => position_token(*height, &leaf),
-        None => super::receipt::position_of(ledger, *height)?,
+fn answer_of(ledger: &Ledger, resolved: Resolved) -> Result<CheckAnswer, ApiError> {
+    let Resolved { decision, told, missing, interval, height, leaf } = resolved;
+    let position = match leaf {
+        Some(leaf) => position_token(height, &leaf),
+        None => super::receipt::position_of(ledger, height)?,
     };
+    let explain = told.map(|told| told.explanation(ledger, &decision, interval)).transpose()?;
     Ok(CheckAnswer {
         decision: if decision.why == Why::Grant { Effect::Grant } else { Effect::Deny },
         why: decision.why.as_str().into(),
-        entries: decision.ids.clone(),
+        entries: decision.ids,
         at: interval.hi(),
-        height: *height,
+        height,
         position,
         valid_until: decision.valid_until,
         fresh_until: None,
         pending: false,
-        missing: resolved.missing.clone(),
-        explain: explained.then(|| explanation(ledger, &resolved)).transpose()?,
+        missing,
+        explain,
     })
 }
 
@@ -152,39 +151,10 @@ pub(super) fn reasons(
     moment: &Moment,
 ) -> Result<Value, ApiError> {
     let Moment { interval, height } = *moment;
-    let (roles, cut) = (Vec::new(), Vec::new());
-    let resolved = Resolved { decision, roles, missing, cut, interval, height, leaf: None };
-    let mut shown = serde_json::to_value(answer_of(ledger, resolved, false)?).map_err(ApiError::internal)?;
+    let resolved = Resolved { decision, told: None, missing, interval, height, leaf: None };
+    let mut shown = serde_json::to_value(answer_of(ledger, resolved)?).map_err(ApiError::internal)?;
     if let Some(members) = shown.as_object_mut() {
         members.remove("decision");
     }
     Ok(shown)
-}
-
-fn explanation(ledger: &Ledger, resolved: &Resolved) -> Result<Explanation, ApiError> {
-    let Resolved { decision, interval, .. } = resolved;
-    let mut entries = Vec::with_capacity(decision.entries.len());
-    for index in &decision.entries {
-        let place =
-            ledger.store().place_at(*index)?.ok_or_else(|| ApiError::internal(format!("leaf {index} has no place")))?;
-        let standing = standing_of(ledger, *index, place.height)?;
-        entries.extend(entry_at(ledger, &record_at(ledger, *index)?, &standing)?);
-    }
-    let role = |reached: &ReachedRole| {
-        let shown =
-            Name::parse_full(&reached.role).map_err(ApiError::internal)?.to_display_if(Side::Object, is_readable);
-        Ok(ExplainedRole {
-            role: shown,
-            over: id_at(ledger, reached.over)?,
-            denied: reached.denied,
-            entered: reached.entered,
-        })
-    };
-    Ok(Explanation {
-        entries,
-        roles: resolved.roles.iter().map(role).collect::<Result<_, ApiError>>()?,
-        cut_authorities: resolved.cut.clone(),
-        interval: [interval.lo(), interval.hi()],
-        lookups: decision.lookups,
-    })
 }

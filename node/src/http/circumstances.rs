@@ -1,12 +1,13 @@
 //! What a question tells beside who, what and which action: the circumstances that conditions look at.
 //!
-//! They stay the JSON that they came as until an entry with a condition matters; most questions never get there.
+//! They stay the JSON that they came as until an entry with a condition matters; most questions never get there. A
+//! search makes them into values once, for all that it asks.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use writ_proto::condition::{self, Request};
+use writ_proto::condition::{self, Evaluation, Request};
 use writ_proto::decision::{Question, Truth};
 use writ_proto::search::Asked;
 
@@ -28,22 +29,61 @@ pub(super) struct Conditions<'a> {
     circumstances: &'a Circumstances,
     request: OnceCell<Request>,
     missing: RefCell<BTreeSet<String>>,
+    steps: Cell<u64>,
 }
+
+/// Evaluates the conditions that the questions of a search meet, all under the same circumstances.
+pub(super) struct Searching(RefCell<Request>);
 
 impl Circumstances {
     pub(super) fn of<'a>(&'a self, question: &'a Question) -> Conditions<'a> {
-        Conditions { question, circumstances: self, request: OnceCell::new(), missing: RefCell::default() }
+        let (request, missing) = (OnceCell::new(), RefCell::default());
+        Conditions { question, circumstances: self, request, missing, steps: Cell::new(0) }
+    }
+
+    pub(super) fn searching(&self) -> Searching {
+        Searching(RefCell::new(self.told_to(Request::default())))
+    }
+
+    /// A request with all that the asker tells.
+    fn told_to(&self, request: Request) -> Request {
+        let Self { subject, action, resource, context } = self;
+        request
+            .with_subject_properties(values(subject))
+            .with_action_properties(values(action))
+            .with_resource_properties(values(resource))
+            .with_context(values(context))
+    }
+}
+
+impl Searching {
+    /// What a condition comes to for a question of the search.
+    pub(super) fn evaluate(&self, asked: &Asked<'_>, text: &str) -> Evaluation {
+        let mut request = self.0.borrow_mut();
+        request.ask_about(asked.sub, asked.act, asked.obj);
+        condition::evaluate(text, &request)
     }
 }
 
 impl Conditions<'_> {
     /// What a condition comes to. One that does not parse is indeterminate.
     pub(super) fn truth(&self, text: &str) -> Truth {
+        self.evaluate(text).truth
+    }
+
+    /// The same, and what it lacked.
+    pub(super) fn evaluate(&self, text: &str) -> Evaluation {
         let evaluation = condition::evaluate(text, self.request.get_or_init(|| self.request()));
         let mut missing = self.missing.borrow_mut();
         let room = MISSING_MAX.saturating_sub(missing.len());
-        missing.extend(evaluation.missing.into_iter().take(room));
-        evaluation.truth
+        missing.extend(evaluation.missing.iter().take(room).cloned());
+        self.steps.set(self.steps.get().saturating_add(evaluation.steps));
+        evaluation
+    }
+
+    /// How many steps all conditions took so far.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps.get()
     }
 
     /// What conditions that could not be evaluated looked for in vain, such as `context.mfa`.
@@ -53,18 +93,13 @@ impl Conditions<'_> {
 
     fn request(&self) -> Request {
         let Question { sub, act, obj } = self.question;
-        let Circumstances { subject, action, resource, context } = self.circumstances;
-        Request::of(sub, act.as_ref(), obj)
-            .with_subject_properties(values(subject))
-            .with_action_properties(values(action))
-            .with_resource_properties(values(resource))
-            .with_context(values(context))
+        self.circumstances.told_to(Request::of(sub, act.as_ref(), obj))
     }
 }
 
 /// Evaluates a condition for a question of a search, about which nothing else is known.
-pub(super) fn unknown(asked: &Asked<'_>, text: &str) -> Truth {
-    condition::evaluate(text, &Request::about(asked.sub, asked.act, asked.obj)).truth
+pub(super) fn unknown(asked: &Asked<'_>, text: &str) -> Evaluation {
+    condition::evaluate(text, &Request::about(asked.sub, asked.act, asked.obj))
 }
 
 /// JSON as values of conditions. What is no value there is missing.

@@ -1,44 +1,36 @@
 //! `GET /v1/who-can`, `/v1/what-can`, `/v1/expiring`: complete answers about many names, page by page.
 //!
-//! The first page fixes the moment, and its cursor carries it on: all pages together are one answer about one moment,
-//! whatever is appended between them. A search goes in steps. The state's lock is held for one of them, some 20,000
-//! look-ups, and let go before the next, since a writer that waits lets no further reader in. After a second of
-//! work the page ends, perhaps without a result, and its cursor says where to go on. Only a page without a cursor is
-//! the last one.
-
-use std::time::{Duration, Instant};
+//! A page may end before it is full ([`super::paging`]); its cursor says where to go on, and only a page without a cursor
+//! is the last one. Conditions are evaluated for each name, with the context that the caller tells.
 
 use axum::http::StatusCode;
 use writ_proto::api::{ExpiringPage, WhatCanPage, WhoCanPage, check_type, possessions_of, shown, to_nfc};
-use writ_proto::decision::Moment;
 use writ_proto::hash::Digest;
-use writ_proto::index::{EntryOrdinal, Index, TextId};
+use writ_proto::index::EntryOrdinal;
 use writ_proto::name::{Action, Name, NameError, Side};
-use writ_proto::search::{Budget, WhatCan, WhoCan, ending, is_pattern};
-use writ_proto::time::{Interval, LedgerTime};
+use writ_proto::search::{Wanted, WhatCan, WhoCan, ending, is_pattern};
+use writ_proto::time::LedgerTime;
 
+use super::check::read_context;
+use super::circumstances::Circumstances;
 use super::entries::{LIMIT, LIMIT_MAX};
 use super::error::ApiError;
 use super::json::answer;
 use super::moment::{When, caught_up, not_yet};
+use super::paging::{Place, walk};
 use super::query::Query;
 use super::receipt::{Standing, entry_at, position_of, record_at};
-use super::{Answer, App, Call, circumstances, cursor};
+use super::{Answer, App, Call, cursor};
 use crate::ledger::Ledger;
 
 /// Parameters of [`who_can`].
-pub(super) const WHO_CAN: &[&str] = &["obj", "act", "at", "height", "as_of", "at_least", "wait_ms", "limit", "cursor"];
+pub(super) const WHO_CAN: &[&str] =
+    &["obj", "act", "context", "at", "height", "as_of", "at_least", "wait_ms", "limit", "cursor"];
 /// Parameters of [`what_can`].
 pub(super) const WHAT_CAN: &[&str] =
-    &["sub", "type", "at", "height", "as_of", "at_least", "wait_ms", "limit", "cursor"];
+    &["sub", "type", "context", "at", "height", "as_of", "at_least", "wait_ms", "limit", "cursor"];
 /// Parameters of [`expiring`].
 pub(super) const EXPIRING: &[&str] = &["until", "within_ms", "limit", "cursor"];
-
-/// Look-ups of one step: two or three milliseconds' worth, as decisions take them (`docs/benchmarks.md`).
-const STEP_LOOKUPS: u32 = if cfg!(test) { 60 } else { 20_000 };
-/// Steps of one request, and how long it goes on with further ones.
-const STEPS_MAX: usize = if cfg!(test) { 3 } else { 1_000 };
-const WORK_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Entries that one page of what ends looks at.
 const ENDING_SEEN_MAX: usize = if cfg!(test) { 30 } else { 20_000 };
@@ -80,42 +72,44 @@ fn fault(field: &'static str) -> impl Fn(NameError) -> ApiError {
 /// When a search is about, and which page of it is asked for.
 struct Asked {
     when: When,
+    circumstances: Circumstances,
     limit: usize,
-    /// Where an earlier page ended, and the moment it fixed.
-    from: Option<(TextId, Moment)>,
+    /// Where an earlier page ended.
+    from: Option<Place>,
     mark: String,
 }
 
 impl Asked {
     fn read(query: &mut Query, app: &App, question: &[&str]) -> Result<Self, ApiError> {
         let (when, limit) = (When::read(query)?, limit(query)?);
-        let mark = mark(app, question, &when.words());
+        let told = query.take("context");
+        let context = told.as_deref().map(read_context).transpose()?.unwrap_or_default();
+        let circumstances = Circumstances { context, ..Circumstances::default() };
+        let mark = mark(app, question, &[&when.words()[..], &[told.unwrap_or_default()]].concat());
         let from = query.take("cursor").map(|text| read_cursor(&text, &mark)).transpose()?;
-        Ok(Self { when, limit, from, mark })
+        Ok(Self { when, circumstances, limit, from, mark })
     }
 
-    /// The moment of all pages, and where this one begins.
-    fn begin(&self, ledger: &Ledger) -> Result<(Moment, TextId), ApiError> {
+    /// Where this page begins.
+    fn begin(&self, ledger: &Ledger) -> Result<Place, ApiError> {
         caught_up(ledger)?;
         let state = ledger.read();
         match self.from {
-            None => Ok((self.when.moment(ledger, &state)?, 0)),
-            Some((from, moment)) => {
+            None => Ok(Place { at: 0, moment: self.when.moment(ledger, &state)? }),
+            Some(Place { at, moment }) => {
                 // Another node gave it out, which is further than this one.
                 let tip = state.tip().height;
                 if moment.height > tip {
                     Err(not_yet("cursor", moment.height, tip))
                 } else {
-                    Ok((self.when.fixed(moment)?, from))
+                    Ok(Place { at, moment: self.when.fixed(moment)? })
                 }
             }
         }
     }
 
-    fn cursor(&self, at: TextId, moment: &Moment) -> String {
-        let Moment { interval, height } = moment;
-        let (lo, hi) = (interval.lo().as_millis(), interval.hi().as_millis());
-        cursor::write(&[u64::from(at), lo, hi, *height], &self.mark)
+    fn cursor(&self, end: Place) -> String {
+        cursor::write(&end.to_numbers(), &self.mark)
     }
 }
 
@@ -131,41 +125,17 @@ fn mark(app: &App, question: &[&str], more: &[String]) -> String {
     cursor::mark(&parts)
 }
 
-fn read_cursor(text: &str, mark: &str) -> Result<(TextId, Moment), ApiError> {
-    let [at, lo, hi, height] = cursor::read(text, mark)?;
-    let moment = || {
-        let [lo, hi] = [lo, hi].map(LedgerTime::from_millis);
-        let interval = Interval::new(lo.ok()?, hi.ok()?).ok()?;
-        Some((TextId::try_from(at).ok()?, Moment { interval, height }))
-    };
-    moment().ok_or_else(|| cursor::malformed(text))
-}
-
-/// Takes steps until `limit` results are found, the search is at its end, or it was enough for one request. A
-/// step gives how much it found, and where to go on.
-fn walk(
-    ledger: &Ledger,
-    limit: usize,
-    mut step: impl FnMut(&Index, Budget) -> (usize, Option<TextId>),
-) -> Option<TextId> {
-    let began = Instant::now();
-    let mut left = limit;
-    for number in 1.. {
-        let (found, at) = step(ledger.read().index(), Budget { results: left, lookups: STEP_LOOKUPS });
-        left = left.saturating_sub(found);
-        if at.is_none() || left == 0 || number == STEPS_MAX || began.elapsed() > WORK_TIME_MAX {
-            return at;
-        }
-    }
-    None
+fn read_cursor(text: &str, mark: &str) -> Result<Place, ApiError> {
+    Place::of_numbers(cursor::read(text, mark)?).ok_or_else(|| cursor::malformed(text))
 }
 
 fn who_can_page(ledger: &Ledger, asked: &Asked, obj: &Name, act: Option<&Action>) -> Result<WhoCanPage, ApiError> {
-    let (moment, from) = asked.begin(ledger)?;
-    let mut search = WhoCan::new(ledger.read().index(), obj.clone(), act.cloned(), moment, from);
+    let Place { at: from, moment } = asked.begin(ledger)?;
+    let mut search = WhoCan::new(ledger.read().index(), obj.clone(), act.cloned(), Wanted::default(), moment, from);
+    let conditions = asked.circumstances.searching();
     let (mut found, mut texts) = (Vec::new(), Vec::new());
     let at = walk(ledger, asked.limit, |index, budget| {
-        search.step(index, &circumstances::unknown, budget, &mut found);
+        search.step(index, &|asked, text| conditions.evaluate(asked, text), budget, &mut found);
         let more = found.len();
         texts.extend(found.drain(..).map(|text| index.text(text).to_owned()));
         (more, search.at())
@@ -181,16 +151,17 @@ fn who_can_page(ledger: &Ledger, asked: &Asked, obj: &Name, act: Option<&Action>
         at: moment.interval.hi(),
         height: moment.height,
         position: position_of(ledger, moment.height)?,
-        next: at.map(|at| asked.cursor(at, &moment)),
+        next: at.map(|at| asked.cursor(Place { at, moment })),
     })
 }
 
 fn what_can_page(ledger: &Ledger, asked: &Asked, sub: &Name, type_: Option<&str>) -> Result<WhatCanPage, ApiError> {
-    let (moment, from) = asked.begin(ledger)?;
-    let mut search = WhatCan::new(ledger.read().index(), sub.clone(), type_, moment, from);
+    let Place { at: from, moment } = asked.begin(ledger)?;
+    let mut search = WhatCan::new(ledger.read().index(), sub.clone(), None, Wanted::of_type(type_), moment, from);
+    let conditions = asked.circumstances.searching();
     let (mut found, mut rights) = (Vec::new(), Vec::new());
     let at = walk(ledger, asked.limit, |index, budget| {
-        search.step(index, &circumstances::unknown, budget, &mut found);
+        search.step(index, &|asked, text| conditions.evaluate(asked, text), budget, &mut found);
         let more = found.len();
         rights.extend(found.drain(..).map(|found| (index.text(found.obj).to_owned(), found.rights)));
         (more, search.at())
@@ -207,7 +178,7 @@ fn what_can_page(ledger: &Ledger, asked: &Asked, sub: &Name, type_: Option<&str>
         at: moment.interval.hi(),
         height: moment.height,
         position: position_of(ledger, moment.height)?,
-        next: at.map(|at| asked.cursor(at, &moment)),
+        next: at.map(|at| asked.cursor(Place { at, moment })),
     })
 }
 

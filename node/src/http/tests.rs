@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod authzen;
+mod authzen_search;
 mod chain;
 mod changes;
 mod check;
 mod checkpoint;
 mod entries;
+mod explain;
 mod garbage;
 mod openapi;
 mod records;

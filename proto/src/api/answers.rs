@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::Explanation;
 use crate::block::{Executed, Header};
 use crate::certificate::Certificate;
 use crate::genesis::Parameters;
@@ -247,34 +248,6 @@ pub struct CheckAnswer {
     /// The reasons at length, where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
-}
-
-/// The reasons of a decision at length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    /// The entries that decided, whole.
-    pub entries: Vec<Entry>,
-    /// The roles reached on the way.
-    pub roles: Vec<ExplainedRole>,
-    /// The root authorities whose memberships led to too many roles: their grants did not count.
-    pub cut_authorities: Vec<AuthorityName>,
-    /// The interval `[lo, hi]` of time that the answer is for.
-    pub interval: [LedgerTime; 2],
-    /// How many keys were looked up.
-    pub lookups: u32,
-}
-
-/// A role that a decision reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExplainedRole {
-    /// The role.
-    pub role: String,
-    /// The membership over which it was first reached.
-    pub over: RecordId,
-    /// Whether a denied membership keeps its grants away.
-    pub denied: bool,
-    /// Whether its grants count.
-    pub entered: bool,
 }
 
 /// How a node stands.

@@ -35,11 +35,24 @@ impl Request {
     /// A request about these full texts. One that is a pattern stands for names that are not known: it has no `id`, and a
     /// `type` only if that is not part of the pattern.
     pub fn about(sub: &str, act: Option<&Action>, obj: &str) -> Self {
-        let mut action = Map::from([("properties".into(), Map::new().into())]);
-        if let Some(act) = act {
-            action.extend(["id", "name"].map(|member| (member.into(), act.as_str().into())));
+        let nothing_told = || Map::from([("properties".into(), Map::new().into())]);
+        let mut request =
+            Self { subject: nothing_told(), action: nothing_told(), resource: nothing_told(), context: Map::new() };
+        request.ask_about(sub, act, obj);
+        request
+    }
+
+    /// Makes it a request about other names, as in [`Request::about`], with the properties and the context that it has:
+    /// a search asks much about many.
+    pub fn ask_about(&mut self, sub: &str, act: Option<&Action>, obj: &str) {
+        name(&mut self.subject, sub);
+        name(&mut self.resource, obj);
+        for member in ["id", "name"] {
+            match act {
+                Some(act) => self.action.insert(member.into(), act.as_str().into()),
+                None => self.action.remove(member),
+            };
         }
-        Self { subject: party(sub), action, resource: party(obj), context: Map::new() }
     }
 
     /// The same with this `context`.
@@ -79,14 +92,15 @@ impl Request {
     }
 }
 
-fn party(text: &str) -> Map {
-    let mut members = Map::from([("properties".into(), Map::new().into())]);
-    if let Some((type_, id)) = text.split_once(':') {
-        members.insert("type".into(), type_.into());
-        if !id.ends_with('*') {
-            let id = escape::unescape(id).unwrap_or(Cow::Borrowed(id));
-            members.insert("id".into(), (*id).into());
-        }
+/// Gives a party the type and the id of a full text.
+fn name(party: &mut Map, text: &str) {
+    let (type_, id) = text.split_once(':').unzip();
+    let id = id.filter(|id| !id.ends_with('*'));
+    let id = id.map(|id| escape::unescape(id).unwrap_or(Cow::Borrowed(id)));
+    for (member, value) in [("type", type_), ("id", id.as_deref())] {
+        match value {
+            Some(value) => party.insert(member.into(), value.into()),
+            None => party.remove(member),
+        };
     }
-    members
 }

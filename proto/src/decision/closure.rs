@@ -280,6 +280,33 @@ impl Wide {
         self.unnamed_role.as_deref().is_some_and(|role| covers_text(index.text(obj), role))
     }
 
+    /// The memberships on one shortest way to a name that the bearer covers; over conditions that are true only, if there
+    /// is such a way.
+    pub(super) fn way_to(&self, bearer: &Bearer) -> Vec<EntryOrdinal> {
+        let accepted: &[Truth] = if bearer.definite { &[Truth::True] } else { &[Truth::True, Truth::Indeterminate] };
+        let mut before: Vec<Option<(usize, EntryOrdinal)>> = vec![None; self.names.len()];
+        let mut queue = vec![0];
+        let mut next = 0;
+        while let Some(at) = queue.get(next).copied() {
+            next += 1;
+            for edge in self.edges_from(at).iter().filter(|edge| accepted.contains(&edge.truth)) {
+                if edge.to != 0 && before[edge.to].is_none() {
+                    before[edge.to] = Some((at, edge.over));
+                    queue.push(edge.to);
+                }
+            }
+        }
+        let names = &self.borne[bearer.names.clone()];
+        let Some(mut at) = queue.into_iter().find(|place| names.contains(place)) else { return Vec::new() };
+        let mut way = Vec::new();
+        while let Some((from, over)) = before[at] {
+            way.push(over);
+            at = from;
+        }
+        way.reverse();
+        way
+    }
+
     pub(super) fn is_cut(&self, root: u32) -> bool {
         self.cut.contains(&root)
     }

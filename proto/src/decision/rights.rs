@@ -67,14 +67,16 @@ impl Reach {
         Rights { every, actions }
     }
 
-    /// The actions that entries between the subject and `object` name, `*` too.
+    /// The actions that entries between the subject and `object` name, `*` too. The reader's conditions see those of
+    /// all these entries.
     pub(crate) fn named_actions(&self, reader: &mut Reader<'_>, object: &Party<'_>) -> BTreeSet<Box<str>> {
         let found = self.find(reader, object);
         let entries = found.iter().flat_map(|found| {
             let Found { pair, .. } = found;
             pair.grants(reader.with_past).chain(pair.denials(reader.with_past))
         });
-        entries.map(|ordinal| reader.index.text(reader.index.slot(ordinal).act).into()).collect()
+        let entries = entries.map(|ordinal| reader.index.slot(ordinal));
+        entries.inspect(|entry| _ = reader.truth(entry)).map(|entry| reader.index.text(entry.act).into()).collect()
     }
 
     fn granted_actions(&self, reader: &Reader<'_>, found: &[Found<'_>], object: &Party<'_>) -> BTreeSet<TextId> {

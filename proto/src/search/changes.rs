@@ -159,7 +159,7 @@ impl Changes {
                 }
                 let subject = Party::on_entries(reader, sub);
                 let (sub, obj) = (index.text(sub), index.text(*obj));
-                rights::asked(reader, (&subject, sub), (&object, obj), conditions)
+                rights::asked(reader, ((&subject, sub), (&object, obj)), conditions)
             });
             let (Some(before), Some(after)) = (rights.next(), rights.next()) else { continue };
             if before != after {

@@ -201,11 +201,11 @@ impl Preview {
         let index = &self.index;
         let (sub, obj) = (index.text_id(access.sub.as_str())?, index.text_id(access.obj.as_str())?);
         let asked = Asked { sub: index.text(sub), act: access.act.as_exact(), obj: index.text(obj) };
-        let truth = |text: &str| conditions(&asked, text);
+        let truth = |text: &str| conditions(&asked, text).truth;
         let mut reader = Reader::new(index, moment, &truth);
         let subject = Party::on_entries(&mut reader, sub);
         let object = Party::on_entries(&mut reader, obj);
-        let rights = rights::asked(&mut reader, (&subject, asked.sub), (&object, asked.obj), conditions);
+        let rights = rights::asked(&mut reader, ((&subject, asked.sub), (&object, asked.obj)), conditions);
         let reach = Reach::of(&mut reader, &subject);
         let Decision { why, entries, ids, .. } = reach.decide(&mut reader, &object, asked.act);
         let denies = |leaf: u64| {

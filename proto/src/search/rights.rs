@@ -2,14 +2,15 @@
 //!
 //! A closure is walked once for many objects, and an entry is looked at once for many actions: that is right only while
 //! no condition is met, since one condition may be true for one question and false for the next. So the usual way is
-//! gone first, with an eye on conditions; where one was met, each action that some entry names is asked by itself.
+//! gone first, with an eye on conditions; where one was met, each action that an entry between the two names is asked by
+//! itself, and each that any entry names, where conditions look at the action and one of the entries is on every action.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use core::cell::Cell;
 
-use super::{Asked, Conditions};
+use super::{Asked, Conditions, Evaluating};
 use crate::decision::{Party, Reach, Reader, Rights, Truth};
 use crate::index::Index;
 use crate::name::{Action, ActionPattern};
@@ -39,26 +40,53 @@ fn unheard_of(index: &Index) -> Option<Action> {
         .and_then(|text| Action::parse(&text).ok())
 }
 
-/// The rights of `subject` on `object`, action by action. `reader` has the moment; its conditions are not asked.
-pub(super) fn asked(
+/// Where the log names more actions than this, an entry on every action whose condition looks at the action is asked
+/// only about those that stand between subject and object: to ask about all would hold everybody up.
+const ACTIONS_ASKED_MAX: usize = 1_024;
+
+/// Whether a condition can be true for one action and not for another: it would have to spell the variable's name.
+fn may_look_at_action(text: &str) -> bool {
+    text.contains("action")
+}
+
+/// A subject and an object, each with its text.
+type Parties<'a> = ((&'a Party<'a>, &'a str), (&'a Party<'a>, &'a str));
+
+/// Whether the subject may do `act` (none: one that no entry names) to the object. `reader` has the moment; its
+/// conditions are not asked.
+pub(super) fn is_granted(
     reader: &mut Reader<'_>,
-    (subject, sub): (&Party<'_>, &str),
-    (object, obj): (&Party<'_>, &str),
+    ((subject, sub), (object, obj)): Parties<'_>,
+    act: Option<&Action>,
     conditions: Conditions<'_>,
-) -> Rights {
-    let blind = |_: &str| Truth::Indeterminate;
-    let mut wide = reader.under(&blind);
-    let named = Reach::of(&mut wide, subject).named_actions(&mut wide, object);
-    reader.lookups += wide.lookups;
-    let unheard = unheard_of(reader.index);
-    let mut grants = |act: Option<&Action>| {
-        let question = Asked { sub, act, obj };
-        let truth = |text: &str| conditions(&question, text);
-        let mut own = reader.under(&truth);
-        let granted = Reach::of(&mut own, subject).decide(&mut own, object, act.or(unheard.as_ref())).is_granted();
-        reader.lookups += own.lookups;
-        granted
+) -> bool {
+    let unheard = if act.is_none() { unheard_of(reader.index) } else { None };
+    let evaluating = Evaluating::of(conditions, Asked { sub, act, obj });
+    let truth = |text: &str| evaluating.truth(text);
+    let mut own = reader.under(&truth);
+    let granted = Reach::of(&mut own, subject).decide(&mut own, object, act.or(unheard.as_ref())).is_granted();
+    reader.lookups += own.lookups + evaluating.lookups();
+    granted
+}
+
+/// The rights of the subject on the object, action by action. `reader` has the moment; its conditions are not asked.
+pub(super) fn asked(reader: &mut Reader<'_>, parties: Parties<'_>, conditions: Conditions<'_>) -> Rights {
+    let ((subject, _), (object, _)) = parties;
+    let by_action = Cell::new(false);
+    let blind = |text: &str| {
+        by_action.set(by_action.get() || may_look_at_action(text));
+        Truth::Indeterminate
     };
+    let mut wide = reader.under(&blind);
+    let mut named = Reach::of(&mut wide, subject).named_actions(&mut wide, object);
+    reader.lookups += wide.lookups;
+    let (index, height) = (reader.index, reader.moment.height);
+    if by_action.get() && named.contains(ActionPattern::ANY) && index.actions().count() <= ACTIONS_ASKED_MAX {
+        // What an entry gives or takes on every action may then be another thing for each.
+        let known = index.actions().filter(|act| index.action_since(*act).is_some_and(|since| since <= height));
+        named.extend(known.map(|act| Box::from(index.text(act))));
+    }
+    let mut grants = |act: Option<&Action>| is_granted(reader, parties, act, conditions);
     // Actions that no entry names stand and fall together; conditions do not learn which it is.
     let every = grants(None);
     let mut actions: BTreeSet<Box<str>> = BTreeSet::new();

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Walk};
 use super::rights::{self, Met};
-use super::{Budget, Conditions, is_named_object};
+use super::{Budget, Conditions, Wanted, is_named_object};
 use crate::decision::{Moment, Party, Reach, Reader, Rights, Truth};
 use crate::index::{Index, Pair, TextId};
-use crate::name::Name;
+use crate::name::{Action, Name};
 
 /// An object, or a pattern of objects, and what the subject may do to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +22,18 @@ pub struct Possession {
 #[derive(Clone, Debug)]
 pub struct WhatCan {
     sub: Name,
-    /// With its colon.
-    type_: Option<alloc::string::String>,
+    act: Option<Action>,
+    wanted: Wanted,
     moment: Moment,
     walk: Walk,
 }
 
 impl WhatCan {
-    /// Begins a search for what `sub` can do at `moment`, to objects of type `type_` only if it is given,
-    /// with the text `from`: 0, or where an earlier search of the same question and moment ended.
+    /// Begins a search for what `sub` can do (`act` alone, if it is given) at `moment` to the objects `wanted`, with the
+    /// text `from`: 0, or where an earlier search of the same question and moment ended.
     ///
     /// Costs a step for each object that the subject or one of its roles has an entry on, to some 65,000.
-    pub fn new(index: &Index, sub: Name, type_: Option<&str>, moment: Moment, from: TextId) -> Self {
+    pub fn new(index: &Index, sub: Name, act: Option<Action>, wanted: Wanted, moment: Moment, from: TextId) -> Self {
         // Whatever a condition says: more are candidates than will be found.
         let mut reader = Reader::new(index, &moment, &|_| Truth::Indeterminate);
         let subject = Party::of_name(&mut reader, &sub);
@@ -41,8 +41,7 @@ impl WhatCan {
         let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.obj);
         let pairs = reach.bearers().flat_map(|sub| index.pairs_of_sub(sub));
         let candidates = Candidates::of(index, pairs.map(granted));
-        let type_ = type_.map(|type_| [type_, ":"].concat());
-        Self { sub, type_, moment, walk: Walk::new(index, candidates, from) }
+        Self { sub, act, wanted, moment, walk: Walk::new(index, candidates, from) }
     }
 
     /// Where the search goes on; `None`: it is at its end.
@@ -52,7 +51,7 @@ impl WhatCan {
 
     /// Goes on for a step, and adds what was found, patterns too.
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<Possession>) {
-        let Self { sub, type_, moment, walk } = self;
+        let Self { sub, act, wanted, moment, walk } = self;
         let moment = *moment;
         let met = Met::default();
         let see = |_: &str| met.see();
@@ -60,20 +59,24 @@ impl WhatCan {
         let subject = Party::of_name(&mut reader, sub);
         let reach = Reach::of(&mut reader, &subject);
         let is_reach_conditional = met.take();
-        // `*` is of every type.
-        let is_asked_for =
-            |text: &str| type_.as_ref().is_none_or(|type_| text.starts_with(type_.as_str()) || text == "*");
         // To begin is not counted, or a subject with many roles would never get on.
         reader.lookups = 0;
         walk.step(&mut reader, budget, found, |reader, obj| {
-            if !is_asked_for(index.text(obj)) || !is_named_object(index, obj, moment.height) {
+            if !wanted.includes(index.text(obj)) || !is_named_object(index, obj, moment.height) {
                 return None;
             }
             let object = Party::on_entries(reader, obj);
-            let mut rights = reach.rights(reader, &object);
-            if met.take() || is_reach_conditional {
-                rights = rights::asked(reader, (&subject, sub.as_str()), (&object, index.text(obj)), conditions);
-            }
+            let parties = ((&subject, sub.as_str()), (&object, index.text(obj)));
+            let rights = if let Some(act) = act {
+                let mut granted = reach.decide(reader, &object, Some(act)).is_granted();
+                if met.take() || is_reach_conditional {
+                    granted = rights::is_granted(reader, parties, Some(act), conditions);
+                }
+                Rights { every: false, actions: granted.then(|| act.as_str().into()).into_iter().collect() }
+            } else {
+                let rights = reach.rights(reader, &object);
+                if met.take() || is_reach_conditional { rights::asked(reader, parties, conditions) } else { rights }
+            };
             (!rights.is_none()).then_some(Possession { obj, rights })
         });
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::candidates::{Candidates, Walk};
-use super::{Asked, Budget, Conditions, is_named_subject, is_pattern};
+use super::{Asked, Budget, Conditions, Evaluating, Wanted, is_named_subject, is_pattern};
 use crate::decision::{Moment, Party, Reach, Reader, Truth};
 use crate::index::{Index, Pair, TextId};
 use crate::name::{Action, Name};
@@ -13,22 +13,23 @@ use crate::name::{Action, Name};
 pub struct WhoCan {
     obj: Name,
     act: Option<Action>,
+    wanted: Wanted,
     moment: Moment,
     walk: Walk,
 }
 
 impl WhoCan {
-    /// Begins a search for those who can do `act` (`None`: every action) to `obj` at `moment`, with the text
+    /// Begins a search for those `wanted` who can do `act` (`None`: every action) to `obj` at `moment`, with the text
     /// `from`: 0, or where an earlier search of the same question and moment ended.
     ///
     /// Costs a step for each subject of an entry on the object, and for each member behind it, to some 65,000.
-    pub fn new(index: &Index, obj: Name, act: Option<Action>, moment: Moment, from: TextId) -> Self {
+    pub fn new(index: &Index, obj: Name, act: Option<Action>, wanted: Wanted, moment: Moment, from: TextId) -> Self {
         let mut objects = Vec::new();
         index.covering(obj.as_str(), |text| objects.push(text));
         let granted = |pair: &Pair| pair.grants(true).next().map(|_| pair.sub);
         let pairs = objects.into_iter().flat_map(|obj| index.pairs_of_obj(obj));
         let candidates = Candidates::behind(index, pairs.map(granted));
-        Self { obj, act, moment, walk: Walk::new(index, candidates, from) }
+        Self { obj, act, wanted, moment, walk: Walk::new(index, candidates, from) }
     }
 
     /// Where the search goes on; `None`: it is at its end.
@@ -38,20 +39,21 @@ impl WhoCan {
 
     /// Goes on for a step, and adds the subjects found, patterns too.
     pub fn step(&mut self, index: &Index, conditions: Conditions<'_>, budget: Budget, found: &mut Vec<TextId>) {
-        let Self { obj, act, moment, walk } = self;
+        let Self { obj, act, wanted, moment, walk } = self;
         let moment = *moment;
         // Each candidate is asked about with conditions of its own.
         let mut reader = Reader::new(index, &moment, &|_| Truth::Indeterminate);
         let object = Party::of_name(&mut reader, obj);
         walk.step(&mut reader, budget, found, |reader, text| {
-            if !is_named_subject(index, text, moment.height) {
+            if !wanted.includes(index.text(text)) || !is_named_subject(index, text, moment.height) {
                 return None;
             }
             let asked = Asked { sub: index.text(text), act: act.as_ref(), obj: obj.as_str() };
-            let truth = |text: &str| conditions(&asked, text);
+            let evaluating = Evaluating::of(conditions, asked);
+            let truth = |text: &str| evaluating.truth(text);
             let mut own = reader.under(&truth);
             let is_granted = Reach::of_text(&mut own, text).decide(&mut own, &object, act.as_ref()).is_granted();
-            reader.lookups += own.lookups;
+            reader.lookups += own.lookups + evaluating.lookups();
             is_granted.then_some(text)
         });
     }

@@ -8,12 +8,14 @@ use std::str::FromStr as _;
 use std::sync::LazyLock;
 
 use writ_proto::block::{Block, Outcome};
-use writ_proto::condition::{self, Request};
-use writ_proto::decision::{Decision, Moment, Question, ReachedRole, Truth, explain, resolve};
+use writ_proto::condition::{self, Evaluation, Request};
+use writ_proto::decision::{
+    Account, Decision, Moment, Question, ReachedRole, Truth, Verdict, Why, account, explain, resolve,
+};
 use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
 use writ_proto::hash::Digest;
 use writ_proto::key::SecretKey;
-use writ_proto::name::{ActionPattern, Pattern};
+use writ_proto::name::{Action, ActionPattern, Pattern};
 use writ_proto::record::{
     Access, AuthorityName, Body, Class, Effect, EnrolledKey, Nonce, RecordId, Revoke, Signed, Statement, ValidatorKeys,
 };
@@ -44,8 +46,13 @@ pub(crate) fn conditions(text: &str) -> Truth {
     condition::evaluate(text, &Request::default()).truth
 }
 
-/// The same for a question: `sub` and `obj` are also about the type of that name, which a pattern has too.
-pub(crate) fn asking(asked: &Asked<'_>, text: &str) -> Truth {
+/// The same for a question: `sub` and `obj` are also about the type of that name, which a pattern has too; `action` is
+/// about that.
+pub(crate) fn asking(asked: &Asked<'_>, text: &str) -> Evaluation {
+    truth(asked, text).into()
+}
+
+fn truth(asked: &Asked<'_>, text: &str) -> Truth {
     let of = |name: &str, right: &str| match name.split_once(':').map(|(type_, _)| type_) {
         Some(type_) if type_ == right => Truth::True,
         Some("role") => Truth::False,
@@ -54,14 +61,23 @@ pub(crate) fn asking(asked: &Asked<'_>, text: &str) -> Truth {
     match text {
         "sub" => of(asked.sub, "user"),
         "obj" => of(asked.obj, "file"),
+        "action" => match asked.act.map(Action::as_str) {
+            Some("read") => Truth::True,
+            Some("write") => Truth::False,
+            _ => Truth::Indeterminate,
+        },
         text => conditions(text),
     }
 }
 
 /// The conditions of one question.
 pub(crate) fn conditions_of(question: &Question) -> impl Fn(&str) -> Truth + '_ {
+    move |text| truth(&asked_of(question), text)
+}
+
+fn asked_of(question: &Question) -> Asked<'_> {
     let Question { sub, act, obj } = question;
-    move |text| asking(&Asked { sub: sub.as_str(), act: act.as_ref(), obj: obj.as_str() }, text)
+    Asked { sub: sub.as_str(), act: act.as_ref(), obj: obj.as_str() }
 }
 
 /// A chain.
@@ -232,7 +248,8 @@ impl Chain {
         let naive = self.naive(question, moment);
         let same = naive
             .agrees_with(real.why, &real.entries, real.valid_until)
-            .and_then(|()| self.same_closures(&naive, &real, &reached));
+            .and_then(|()| self.same_closures(&naive, &real, &reached))
+            .and_then(|()| self.same_account(question, moment, &real, &reached));
         match same {
             Ok(()) => Ok(real),
             Err(what) => Err(Difference(format!(
@@ -241,6 +258,54 @@ impl Chain {
                 words_of(question, moment)
             ))),
         }
+    }
+
+    /// Whether the account of a decision is of that decision: what it says of each entry comes to the same.
+    fn same_account(
+        &self,
+        question: &Question,
+        moment: &Moment,
+        real: &Decision,
+        reached: &[ReachedRole],
+    ) -> Result<(), String> {
+        let index = self.state.index();
+        let evaluate = |text: &str| asking(&asked_of(question), text);
+        let Account { decision, roles, considered, more } = account(index, question, moment, &evaluate);
+        if (&decision, &roles[..]) != (real, reached) || more {
+            return Err(format!("its account is of {decision:?} over {roles:?}, more: {more}"));
+        }
+        let of = |effect: Effect, verdict: Verdict| {
+            let all = considered.iter().filter(move |one| one.effect == effect && one.verdict == verdict);
+            all.collect::<Vec<_>>()
+        };
+        let applies = of(Effect::Deny, Verdict::Applies);
+        let (unclear, grants) = (of(Effect::Deny, Verdict::Unclear), of(Effect::Grant, Verdict::Applies));
+        let hopes = of(Effect::Grant, Verdict::Unclear);
+        let (why, decided) = match (applies.is_empty(), unclear.is_empty(), grants.is_empty(), hopes.is_empty()) {
+            (false, ..) => (Why::Deny, [applies, unclear].concat()),
+            (true, false, ..) => (Why::Indeterminate, unclear),
+            (true, true, false, _) => (Why::Grant, grants),
+            (true, true, true, false) => (Why::Indeterminate, hopes),
+            (true, true, true, true) => (Why::NoMatch, Vec::new()),
+        };
+        let mut leaves: Vec<u64> = decided.iter().map(|one| index.entry(one.entry).index).collect();
+        leaves.sort_unstable();
+        // A grant stands with the memberships that lead to it.
+        let is_same = match why {
+            Why::Grant => {
+                leaves.iter().all(|leaf| real.entries.contains(leaf)) && {
+                    let over = decided.iter().flat_map(|one| one.over.iter().map(|over| index.entry(*over).index));
+                    let own =
+                        over.chain(leaves.iter().copied()).all(|leaf| self.log.iter().any(|one| one.index == leaf));
+                    own && real.entries.len() >= leaves.len()
+                }
+            }
+            _ => leaves == real.entries,
+        };
+        if why != real.why || !is_same {
+            return Err(format!("its account comes to {why:?} by {leaves:?}: {considered:?}"));
+        }
+        Ok(())
     }
 
     fn same_closures(&self, naive: &Answer, real: &Decision, reached: &[ReachedRole]) -> Result<(), String> {

@@ -216,7 +216,7 @@ impl Writer {
             entry.exp = self.random.percent(60).then(|| time(end));
         }
         if self.random.percent(self.character.conditions) {
-            entry.cond = Some(self.random.pick(&["true", "false", "?", "?", "sub", "obj"]).to_owned());
+            entry.cond = Some(self.random.pick(&["true", "false", "?", "?", "sub", "obj", "action"]).to_owned());
         }
         entry
     }

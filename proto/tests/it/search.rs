@@ -6,7 +6,9 @@ use writ_proto::decision::{Moment, Question, Rights, Why};
 use writ_proto::index::TextId;
 use writ_proto::name::{Action, Name, Pattern};
 use writ_proto::record::{Body, Effect, Signed};
-use writ_proto::search::{Budget, Change, Changes, Possession, Proposed, WhatCan, WhoCan, is_pattern};
+use writ_proto::search::{
+    Budget, Change, Changes, Possession, Proposed, Wanted, WhatCan, WhichActions, WhoCan, is_pattern,
+};
 use writ_proto::time::LedgerTime;
 
 use crate::chain::{Chain, access, asking, sign};
@@ -81,42 +83,71 @@ fn text(chain: &Chain, id: TextId) -> String {
     chain.state.index().text(id).to_owned()
 }
 
-fn who_can(chain: &Chain, random: &mut Random, obj: &str, act: Option<&str>, moment: Moment) -> Vec<String> {
-    let index = chain.state.index();
-    let act = act.map(|act| Action::parse(act).expect("an action"));
+/// All that a search finds. Every step might as well be a page of its own.
+fn all<S, T>(
+    random: &mut Random,
+    begin: impl Fn(TextId) -> S,
+    step: impl Fn(&mut S, Budget, &mut Vec<T>),
+    at: impl Fn(&S) -> Option<TextId>,
+) -> Vec<T> {
     let mut found = Vec::new();
     let mut from = 0;
     loop {
-        // Every step might as well be a page of its own.
-        let mut search = WhoCan::new(index, name(obj), act.clone(), moment, from);
+        let mut search = begin(from);
         for _ in 0..1 + random.below(3) {
             let before = found.len();
             let budget = budget(random);
-            search.step(index, &asking, budget, &mut found);
+            step(&mut search, budget, &mut found);
             assert!(found.len() - before <= budget.results, "a step keeps to its budget");
         }
-        match search.at() {
-            None => break,
-            Some(at) => from = at,
-        }
-    }
-    found.into_iter().map(|id| text(chain, id)).collect()
-}
-
-fn what_can(chain: &Chain, random: &mut Random, sub: &str, moment: Moment) -> Vec<Possession> {
-    let index = chain.state.index();
-    let mut found = Vec::new();
-    let mut from = 0;
-    loop {
-        let mut search = WhatCan::new(index, name(sub), None, moment, from);
-        for _ in 0..1 + random.below(3) {
-            search.step(index, &asking, budget(random), &mut found);
-        }
-        match search.at() {
+        match at(&search) {
             None => return found,
             Some(at) => from = at,
         }
     }
+}
+
+fn who_can_of(
+    chain: &Chain,
+    random: &mut Random,
+    (obj, act): (&str, Option<&str>),
+    wanted: &Wanted,
+    moment: Moment,
+) -> Vec<String> {
+    let index = chain.state.index();
+    let act = act.map(|act| Action::parse(act).expect("an action"));
+    let begin = |from| WhoCan::new(index, name(obj), act.clone(), wanted.clone(), moment, from);
+    let found = all(random, begin, |search, budget, found| search.step(index, &asking, budget, found), WhoCan::at);
+    found.into_iter().map(|id| text(chain, id)).collect()
+}
+
+fn who_can(chain: &Chain, random: &mut Random, obj: &str, act: Option<&str>, moment: Moment) -> Vec<String> {
+    who_can_of(chain, random, (obj, act), &Wanted::default(), moment)
+}
+
+fn what_can_of(
+    chain: &Chain,
+    random: &mut Random,
+    (sub, act): (&str, Option<&str>),
+    wanted: &Wanted,
+    moment: Moment,
+) -> Vec<Possession> {
+    let index = chain.state.index();
+    let act = act.map(|act| Action::parse(act).expect("an action"));
+    let begin = |from| WhatCan::new(index, name(sub), act.clone(), wanted.clone(), moment, from);
+    all(random, begin, |search, budget, found| search.step(index, &asking, budget, found), WhatCan::at)
+}
+
+fn what_can(chain: &Chain, random: &mut Random, sub: &str, moment: Moment) -> Vec<Possession> {
+    what_can_of(chain, random, (sub, None), &Wanted::default(), moment)
+}
+
+fn which_actions(chain: &Chain, random: &mut Random, sub: &str, obj: &str, moment: Moment) -> Vec<String> {
+    let index = chain.state.index();
+    let begin = |from| WhichActions::new(index, name(sub), name(obj), moment, from);
+    let found =
+        all(random, begin, |search, budget, found| search.step(index, &asking, budget, found), WhichActions::at);
+    found.into_iter().map(|id| text(chain, id)).collect()
 }
 
 fn changes(chain: &Chain, random: &mut Random, before: Moment, after: Moment) -> Vec<Change> {
@@ -202,6 +233,72 @@ fn what_can_is_every_object_and_action_that_check_grants() {
         }
     }
     assert!(hits > 1000 && with_exceptions > 10 && patterns > 100, "{hits} {with_exceptions} {patterns}");
+}
+
+/// What a policy enforcement point asks for: names of one type, and one action.
+#[test]
+fn names_of_one_type_are_found_for_one_action() {
+    let (mut hits, mut none) = (0, 0);
+    for seed in 0..300 {
+        let chain = script(seed).run();
+        let (mut asker, mut random) = (Asker::new(seed, &chain), Random::new(seed));
+        for _ in 0..4 {
+            let (Question { sub, act, obj }, moment) = (asker.question(), asker.moment(&chain));
+            let Some(act) = act.as_ref().map(Action::as_str) else { continue };
+            let type_ = random.pick(&["user", "role", "file", "thing", "nothing"]);
+            let wanted = Wanted::of_type(Some(type_)).only_names();
+            let is_wanted = |text: &String| text.split_once(':').is_some_and(|(own, _)| own == type_);
+            let is_name = |text: &String| is_wanted(text) && !is_pattern(text);
+
+            let grants = |sub: &String| is_granted(&chain, sub, Some(act), obj.as_str(), &moment);
+            let expected: Vec<String> =
+                subjects(&chain, moment.height).into_iter().filter(is_name).filter(grants).collect();
+            let found = who_can_of(&chain, &mut random, (obj.as_str(), Some(act)), &wanted, moment);
+            assert_eq!(sorted(found), expected, "seed {seed}: {act} {obj} at {moment:?}\n{}", chain.words());
+            hits += expected.len();
+
+            let grants = |obj: &String| is_granted(&chain, sub.as_str(), Some(act), obj, &moment);
+            let all = objects(&chain, moment.height).into_iter().filter(|obj| act != "member" || may_be_role(obj));
+            let expected: Vec<String> = all.filter(is_name).filter(grants).collect();
+            let found = what_can_of(&chain, &mut random, (sub.as_str(), Some(act)), &wanted, moment);
+            assert!(
+                found
+                    .iter()
+                    .all(|found| !found.rights.every && found.rights.actions.iter().eq([act].map(Box::from).iter()))
+            );
+            let found = found.iter().map(|found| text(&chain, found.obj)).collect();
+            assert_eq!(sorted(found), expected, "seed {seed}: {sub} {act} at {moment:?}\n{}", chain.words());
+            hits += expected.len();
+            none += usize::from(expected.is_empty());
+        }
+    }
+    assert!(hits > 300 && none > 300, "{hits} hits, none in {none} searches");
+}
+
+#[test]
+fn which_actions_are_those_of_the_log_that_check_grants() {
+    let (mut hits, mut whole) = (0, 0);
+    for seed in 0..400 {
+        let chain = script(seed).run();
+        let (mut asker, mut random) = (Asker::new(seed, &chain), Random::new(seed));
+        for _ in 0..6 {
+            let (Question { sub, obj, .. }, moment) = (asker.question(), asker.moment(&chain));
+            let known = chain.log.iter().filter(|record| record.height <= moment.height);
+            let named: BTreeSet<String> = known
+                .filter_map(|record| match &record.says {
+                    Says::Access(access) => Some(access.act.as_exact()?.as_str().to_owned()),
+                    Says::Revoke(_) => None,
+                })
+                .collect();
+            let grants = |act: &String| is_granted(&chain, sub.as_str(), Some(act), obj.as_str(), &moment);
+            let expected: Vec<String> = named.iter().filter(|act| grants(act)).cloned().collect();
+            let found = which_actions(&chain, &mut random, sub.as_str(), obj.as_str(), moment);
+            assert_eq!(sorted(found), expected, "seed {seed}: {sub} {obj} at {moment:?}\n{}", chain.words());
+            hits += expected.len();
+            whole += usize::from(expected.len() > 1);
+        }
+    }
+    assert!(hits > 300 && whole > 50, "{hits} actions, more than one in {whole} searches");
 }
 
 /// What is gained and what is lost, by subject and object.

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use writ_proto::api::{check_type, to_nfc};
 use writ_proto::decision::Question;
-use writ_proto::name::{Action, Name, Side};
+use writ_proto::name::{Action, Name, Side, escape};
 
 use crate::http::circumstances::Circumstances;
 use crate::http::error::ApiError;
@@ -77,6 +77,91 @@ impl Parts {
     }
 }
 
+/// What a search is for: a question without what it looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Sought {
+    /// Subjects of this type.
+    Subjects { type_: String, act: Action, obj: Name },
+    /// Resources of this type.
+    Resources { type_: String, sub: Name, act: Action },
+    /// Actions.
+    Actions { sub: Name, obj: Name },
+}
+
+/// A search, with what the asker tells. `None`: for something about which no entry can be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Search {
+    pub(super) sought: Option<Sought>,
+    pub(super) circumstances: Circumstances,
+}
+
+impl Search {
+    /// Of subjects: `subject` needs a type only.
+    pub(super) fn of_subjects(members: &mut Map<String, Value>) -> Result<Self, ApiError> {
+        let (type_, subject) = kind_of(members, "subject")?;
+        let (act, resource) = (part(members, "action", Act::of)?, part(members, "resource", Entity::of)?);
+        let sought = || {
+            let (act, obj) = (act.name()?, resource.name(Side::Object)?);
+            Some(Sought::Subjects { type_, act, obj })
+        };
+        let (sought, action, resource) = (sought(), act.properties, resource.properties);
+        Ok(Self { sought, circumstances: Circumstances { subject, action, resource, context: context(members)? } })
+    }
+
+    /// Of resources: `resource` needs a type only.
+    pub(super) fn of_resources(members: &mut Map<String, Value>) -> Result<Self, ApiError> {
+        let (type_, resource) = kind_of(members, "resource")?;
+        let (subject, act) = (part(members, "subject", Entity::of)?, part(members, "action", Act::of)?);
+        let sought = || {
+            let (sub, act) = (subject.name(Side::Subject)?, act.name()?);
+            Some(Sought::Resources { type_, sub, act })
+        };
+        let (sought, subject, action) = (sought(), subject.properties, act.properties);
+        Ok(Self { sought, circumstances: Circumstances { subject, action, resource, context: context(members)? } })
+    }
+
+    /// Of actions: there is no `action`.
+    pub(super) fn of_actions(members: &mut Map<String, Value>) -> Result<Self, ApiError> {
+        let (subject, resource) = (part(members, "subject", Entity::of)?, part(members, "resource", Entity::of)?);
+        let sought = || {
+            let (sub, obj) = (subject.name(Side::Subject)?, resource.name(Side::Object)?);
+            Some(Sought::Actions { sub, obj })
+        };
+        let (sought, subject, resource) = (sought(), subject.properties, resource.properties);
+        let (action, context) = (Map::new(), context(members)?);
+        Ok(Self { sought, circumstances: Circumstances { subject, action, resource, context } })
+    }
+}
+
+/// A part that must be there.
+fn part<T>(
+    members: &mut Map<String, Value>,
+    name: &'static str,
+    read: fn(Map<String, Value>, &str) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let found = object(members, "", name)?.ok_or_else(|| ApiError::bad(name, "it is missing"))?;
+    read(found, name)
+}
+
+/// The type and the properties of what is looked for; an id is ignored, whatever it is.
+fn kind_of(members: &mut Map<String, Value>, name: &'static str) -> Result<(String, Map<String, Value>), ApiError> {
+    part(members, name, |mut found, name| {
+        Ok((string(&mut found, name, "type")?, object(&mut found, name, "properties")?.unwrap_or_default()))
+    })
+}
+
+fn context(members: &mut Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+    Ok(object(members, "", "context")?.unwrap_or_default())
+}
+
+/// Type and id of a name of the ledger, such that a question about them is one about the name; `None` if there are none.
+pub(super) fn type_and_id(text: &str, side: Side) -> Option<(String, String)> {
+    let name = Name::parse_full(text).ok()?;
+    let id = escape::unescape(name.id())?.into_owned();
+    let entity = Entity { type_: name.type_().to_owned(), id, properties: Map::new() };
+    (entity.name(side).as_ref() == Some(&name)).then_some((entity.type_, entity.id))
+}
+
 impl Entity {
     fn of(mut members: Map<String, Value>, path: &str) -> Result<Self, ApiError> {
         Ok(Self {
@@ -101,6 +186,11 @@ impl Act {
             properties: object(&mut members, path, "properties")?.unwrap_or_default(),
         })
     }
+
+    /// The action on the ledger, if it can be one.
+    fn name(&self) -> Option<Action> {
+        Action::parse(&self.name).ok()
+    }
 }
 
 impl Evaluation {
@@ -111,11 +201,7 @@ impl Evaluation {
 }
 
 fn question(subject: &Entity, action: &Act, resource: &Entity) -> Option<Question> {
-    Some(Question {
-        sub: subject.name(Side::Subject)?,
-        act: Some(Action::parse(&action.name).ok()?),
-        obj: resource.name(Side::Object)?,
-    })
+    Some(Question { sub: subject.name(Side::Subject)?, act: Some(action.name()?), obj: resource.name(Side::Object)? })
 }
 
 /// The path of a member of what stands at `path`.

@@ -3,16 +3,17 @@
 //! All questions of a batch are answered about one moment: the clock is read once, and the height is that of the
 //! first. A large batch lets the state's lock go now and then, so that blocks go on.
 
+use std::cell::Cell;
+
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use writ_proto::decision::{Decision, Moment, Why, resolve};
 
-use super::EXPLAIN;
 use super::entity::{Evaluation, Parts};
-use crate::http::body::Media;
+use super::{asks_for_reasons, members};
 use crate::http::check::{missing_for, reasons};
 use crate::http::error::ApiError;
-use crate::http::json::{Members, answer, kind};
+use crate::http::json::{answer, kind};
 use crate::http::moment::caught_up;
 use crate::http::{Answer, App, Call};
 use crate::ledger::Ledger;
@@ -23,6 +24,8 @@ const BYTES_MAX: usize = 1024 * 1024;
 const EVALUATIONS_MAX: usize = 10_000;
 /// Questions that are answered under one hold of the state's lock; a batch of no more needs no turn of its own.
 const AT_ONCE: usize = 64;
+/// Steps that their conditions take under it, about: a few milliseconds' worth.
+const STEPS_AT_ONCE: u64 = 400_000;
 
 /// When a batch stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +47,14 @@ type Item = Result<Evaluation, ApiError>;
 
 /// `POST /access/v1/evaluation`.
 pub(in crate::http) async fn evaluate(app: App, mut call: Call) -> Answer {
-    let mut members = members(&app, &mut call).await?;
+    let mut members = members(&app, &mut call, BYTES_MAX).await?;
     let options = Options::take(&mut members, &call.parts.headers)?;
     one(&app, members, options)
 }
 
 /// `POST /access/v1/evaluations`.
 pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
-    let mut members = members(&app, &mut call).await?;
+    let mut members = members(&app, &mut call, BYTES_MAX).await?;
     let options = Options::take(&mut members, &call.parts.headers)?;
     let evaluations = match members.remove("evaluations") {
         None => Vec::new(),
@@ -88,11 +91,6 @@ pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
     answer(StatusCode::OK, &json!({ "evaluations": evaluations }))
 }
 
-async fn members(app: &App, call: &mut Call) -> Result<Map<String, Value>, ApiError> {
-    let (_, content) = call.content(app, &[Media::Json], BYTES_MAX).await?;
-    Ok(Members::parse(&content.bytes)?.into_map())
-}
-
 /// The answer to the question that the members are.
 fn one(app: &App, mut members: Map<String, Value>, options: Options) -> Answer {
     let evaluation = Parts::take(&mut members, "")?.complete(&Parts::default(), "")?;
@@ -120,9 +118,7 @@ impl Options {
                 return Err(ApiError::bad("options.evaluations_semantic", detail));
             }
         };
-        let reasons = options.get("reasons") == Some(&Value::Bool(true))
-            || headers.get(EXPLAIN).is_some_and(|asked| asked.as_bytes() == b"1");
-        Ok(Self { semantic, reasons })
+        Ok(Self { semantic, reasons: asks_for_reasons(&options, headers) })
     }
 }
 
@@ -131,7 +127,8 @@ fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Opt
     caught_up(ledger)?;
     let mut fixed: Option<Moment> = None;
     let mut answers = Vec::with_capacity(items.len());
-    for some in items.chunks(AT_ONCE) {
+    let mut rest = items;
+    while !rest.is_empty() {
         let (decisions, moment) = {
             let state = ledger.read();
             let tip = state.tip();
@@ -139,17 +136,28 @@ fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Opt
                 Some(moment) => moment,
                 None => Moment { interval: ledger.clock().interval(tip.time)?, height: tip.height },
             };
+            let steps = Cell::new(0_u64);
             let decide = |item: &Item| {
                 let evaluation = item.as_ref().ok()?;
                 let question = evaluation.question()?;
                 let conditions = evaluation.circumstances.of(question);
                 let decision = resolve(state.index(), question, &moment, &|text: &str| conditions.truth(text));
+                steps.set(steps.get().saturating_add(conditions.steps()));
                 let missing = missing_for(&decision, conditions);
                 Some((decision, missing))
             };
-            (some.iter().map(decide).collect::<Vec<_>>(), moment)
+            let mut decisions = Vec::new();
+            for item in rest.iter().take(AT_ONCE) {
+                decisions.push(decide(item));
+                if steps.get() > STEPS_AT_ONCE {
+                    break;
+                }
+            }
+            (decisions, moment)
         };
         fixed = Some(moment);
+        let some;
+        (some, rest) = rest.split_at(decisions.len());
         for (item, decision) in some.iter().zip(decisions) {
             let (why, shown) = show(ledger, item, decision, &moment, options.reasons)?;
             answers.push((why, shown));

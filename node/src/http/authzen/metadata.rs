@@ -24,6 +24,9 @@ pub(in crate::http) async fn metadata(_: App, call: Call) -> Answer {
         "policy_decision_point": at(""),
         "access_evaluation_endpoint": at("/access/v1/evaluation"),
         "access_evaluations_endpoint": at("/access/v1/evaluations"),
+        "search_subject_endpoint": at("/access/v1/search/subject"),
+        "search_resource_endpoint": at("/access/v1/search/resource"),
+        "search_action_endpoint": at("/access/v1/search/action"),
     });
     answer(StatusCode::OK, &shown)
 }

@@ -266,6 +266,9 @@ async fn the_configuration_says_where_everything_is() {
             "policy_decision_point": "http://127.0.0.1:7001",
             "access_evaluation_endpoint": "http://127.0.0.1:7001/access/v1/evaluation",
             "access_evaluations_endpoint": "http://127.0.0.1:7001/access/v1/evaluations",
+            "search_subject_endpoint": "http://127.0.0.1:7001/access/v1/search/subject",
+            "search_resource_endpoint": "http://127.0.0.1:7001/access/v1/search/resource",
+            "search_action_endpoint": "http://127.0.0.1:7001/access/v1/search/action",
         })
     );
     for host in ["", "a b", "me@here", "h/x"] {

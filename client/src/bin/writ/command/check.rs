@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value};
 use writ_client::client::Question;
-use writ_proto::api::{CheckAnswer, Explanation, question_of};
+use writ_proto::api::{CheckAnswer, ConsideredEntry, Explanation, ObstacleAnswer, Verdict, question_of};
 use writ_proto::name::ActionPattern;
 use writ_proto::record::Effect;
 use writ_proto::time::LedgerTime;
@@ -12,7 +12,7 @@ use crate::args::About;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{
-    Cell, Style, Table, action, beside, clean, entry_fields, fields, holds, print, print_line, sentence, short,
+    Cell, Style, Table, action, ago, beside, clean, entry_fields, fields, holds, print, print_line, sentence, short,
 };
 
 /// What to ask.
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// A circumstance that conditions may look at; JSON, or else a text
     #[arg(long, value_name = "NAME=VALUE")]
     context: Vec<String>,
-    /// Show all reasons: entries, roles, interval
+    /// Show all reasons: every entry that bears on it, roles, interval
     #[arg(long)]
     explain: bool,
 }
@@ -66,7 +66,7 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 }
 
 /// `NAME=VALUE`s as one JSON object.
-fn circumstances(given: &[String]) -> Result<Option<String>, Failure> {
+pub(super) fn circumstances(given: &[String]) -> Result<Option<String>, Failure> {
     let mut object = Map::new();
     for pair in given {
         let Some((name, text)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
@@ -132,6 +132,8 @@ fn because(answer: &CheckAnswer, question: &Question, now: LedgerTime) -> String
     if entries.is_empty() {
         lines.extend(answer.entries.iter().map(|id| format!("entry {id}")));
     }
+    let why_not = answer.explain.as_ref().and_then(|explanation| explanation.why_not.as_ref());
+    lines.extend(why_not.map(|why_not| clean(why_not)));
     lines.join("\n")
 }
 
@@ -158,11 +160,38 @@ fn at_length(explanation: &Explanation, style: Style, now: LedgerTime) -> String
         }
         text = format!("\n{}", table.take(style));
     }
+    if !explanation.considered.is_empty() {
+        let mut table = Table::headed(&["entry", "says", "counts"]);
+        explanation.considered.iter().for_each(|one| table.row(considered(one, now)));
+        text.push_str(&format!("\n{}", table.take(style)));
+        if explanation.more {
+            text.push_str("There are more than are shown here; `writ log` lists them all.\n");
+        }
+    }
     for entry in &explanation.entries {
         text.push('\n');
         text.push_str(&fields(style, &entry_fields(style, entry, now)));
     }
     text
+}
+
+/// What became of one entry.
+fn considered(one: &ConsideredEntry, now: LedgerTime) -> Vec<Cell> {
+    let does = if one.access == Effect::Grant { "grants" } else { "denies" };
+    let (sub, act, obj) = (clean(&one.sub), action(&one.act), clean(&one.obj));
+    let obstacle = |obstacle: &ObstacleAnswer| match obstacle.at {
+        Some(at) => format!("{} ({})", clean(&obstacle.detail), ago(at, now)),
+        None => clean(&obstacle.detail),
+    };
+    let obstacles = || one.obstacles.iter().map(obstacle).collect::<Vec<_>>().join(", and ");
+    let counts = match (one.verdict, one.access) {
+        (Verdict::Applies, Effect::Grant) => Cell::of("yes").painted(Style::green),
+        (Verdict::Applies, Effect::Deny) => Cell::of("yes").painted(Style::red),
+        (Verdict::Unclear, Effect::Deny) => Cell::of(format!("in doubt: {}", obstacles())).painted(Style::red),
+        (Verdict::Unclear, Effect::Grant) => Cell::of(format!("not in doubt: {}", obstacles())).painted(Style::yellow),
+        (Verdict::DoesNotApply, _) => Cell::of(format!("no: {}", obstacles())),
+    };
+    vec![Cell::of(short(&one.id.0)), Cell::of(format!("{does} {sub} {act} on {obj}")), counts]
 }
 
 #[cfg(test)]

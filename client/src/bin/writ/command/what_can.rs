@@ -4,6 +4,7 @@ use clap::Args;
 use writ_client::search::WhatCan;
 use writ_proto::api::{Possession, check_type, question_of};
 
+use super::check::circumstances;
 use crate::args::Moment;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -18,18 +19,27 @@ pub(crate) struct Options {
     /// To objects of this type only
     #[arg(long = "type", value_name = "TYPE")]
     type_: Option<String>,
+    /// A circumstance that conditions may look at; JSON, or else a text
+    #[arg(long = "context", value_name = "NAME=VALUE")]
+    told: Vec<String>,
     #[command(flatten)]
     moment: Moment,
 }
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
-    let Options { sub, type_, moment } = options;
+    let Options { sub, type_, told, moment } = options;
     // Judged here first, so that a mistyped name is a misuse; any object does.
     question_of(sub, None, "anything")?;
     if let Some(type_) = type_ {
         check_type(type_).map_err(|error| Failure::of_option("type", error))?;
     }
-    let question = WhatCan { sub: sub.clone(), type_: type_.clone(), moment: moment.read(context)?, page: None };
+    let question = WhatCan {
+        sub: sub.clone(),
+        type_: type_.clone(),
+        context: circumstances(told)?,
+        moment: moment.read(context)?,
+        page: None,
+    };
     let found = context.client()?.what_can(&question)?;
     if context.json() {
         print_line(&serde_json::to_string(&found).expect("names are JSON"))?;

@@ -4,6 +4,7 @@ use clap::Args;
 use writ_client::search::WhoCan;
 use writ_proto::api::question_of;
 
+use super::check::circumstances;
 use crate::args::Moment;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -18,15 +19,24 @@ pub(crate) struct Options {
     /// The action; without it, every action
     #[arg(long, value_name = "ACTION")]
     act: Option<String>,
+    /// A circumstance that conditions may look at; JSON, or else a text
+    #[arg(long = "context", value_name = "NAME=VALUE")]
+    told: Vec<String>,
     #[command(flatten)]
     moment: Moment,
 }
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
-    let Options { obj, act, moment } = options;
+    let Options { obj, act, told, moment } = options;
     // Judged here first, so that a mistyped name is a misuse; any subject does.
     question_of("anybody", act.as_deref(), obj)?;
-    let question = WhoCan { obj: obj.clone(), act: act.clone(), moment: moment.read(context)?, page: None };
+    let question = WhoCan {
+        obj: obj.clone(),
+        act: act.clone(),
+        context: circumstances(told)?,
+        moment: moment.read(context)?,
+        page: None,
+    };
     let found = context.client()?.who_can(&question)?;
     if context.json() {
         print_line(&serde_json::to_string(&found).expect("names are JSON"))?;

@@ -47,6 +47,9 @@ fn answer(decision: Effect, why: &str, entries: Vec<Entry>) -> CheckAnswer {
         explain: Some(Explanation {
             entries,
             roles: Vec::new(),
+            considered: Vec::new(),
+            more: false,
+            why_not: None,
             cut_authorities: Vec::new(),
             interval: [now(), now()],
             lookups: 4,

@@ -1,0 +1,227 @@
+//! `POST /access/v1/search/subject`, `/resource`, `/action`: everything to which an evaluation says yes (section 7).
+//!
+//! The searches are those of `GET /v1/who-can` and `/v1/what-can` for one action and one type, with names alone: a
+//! pattern is no entity that an evaluation could be about. What the caller tells in `context` and `properties` is told to
+//! every question asked on the way.
+//!
+//! A token carries the moment of the first page and its limit, and a mark of all that was asked: pages neither skip nor
+//! repeat while the log grows, and a token of another search is refused. A page may end before it is full, even empty;
+//! the search is over when `next_token` is empty or there is no `page`.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+use writ_proto::decision::Moment;
+use writ_proto::index::{Index, TextId};
+use writ_proto::name::Side;
+use writ_proto::search::{Asked, Budget, Wanted, WhatCan, WhichActions, WhoCan};
+
+use super::entity::{Search, Sought, object, type_and_id};
+use super::{asks_for_reasons, members};
+use crate::http::cursor;
+use crate::http::entries::LIMIT_MAX;
+use crate::http::error::ApiError;
+use crate::http::json::{answer, kind};
+use crate::http::moment::{caught_up, not_yet};
+use crate::http::paging::{Place, walk};
+use crate::http::receipt::position_of;
+use crate::http::{Answer, App, Call};
+use crate::ledger::Ledger;
+
+/// Bytes of a request: its properties and context are looked at for every name.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// Reads what is looked for.
+type Read = fn(&mut Map<String, Value>) -> Result<Search, ApiError>;
+
+/// `POST /access/v1/search/subject`.
+pub(in crate::http) async fn search_subjects(app: App, call: Call) -> Answer {
+    search(app, call, Search::of_subjects).await
+}
+
+/// `POST /access/v1/search/resource`.
+pub(in crate::http) async fn search_resources(app: App, call: Call) -> Answer {
+    search(app, call, Search::of_resources).await
+}
+
+/// `POST /access/v1/search/action`.
+pub(in crate::http) async fn search_actions(app: App, call: Call) -> Answer {
+    search(app, call, Search::of_actions).await
+}
+
+async fn search(app: App, mut call: Call, read: Read) -> Answer {
+    let mut members = members(&app, &mut call, BYTES_MAX).await?;
+    let options = object(&mut members, "", "options")?.unwrap_or_default();
+    let with_reasons = asks_for_reasons(&options, &call.parts.headers);
+    let page = object(&mut members, "", "page")?;
+    let mark = mark(&app, call.parts.uri.path(), &members, page.as_ref());
+    let page = page.map(|page| Page::read(page, &mark)).transpose()?;
+    let search = read(&mut members)?;
+    let found = app.in_turn(move |ledger| found(ledger, search, page, &mark, with_reasons)).await?;
+    answer(StatusCode::OK, &found)
+}
+
+/// All that must stay the same from page to page.
+fn mark(app: &App, path: &str, members: &Map<String, Value>, page: Option<&Map<String, Value>>) -> String {
+    let chain = app.ledger().read().chain().to_string();
+    let member = |name: &str| members.get(name).map_or_else(String::new, Value::to_string);
+    let properties = page.and_then(|page| page.get("properties")).map_or_else(String::new, Value::to_string);
+    let parts = ["subject", "action", "resource", "context"].map(member);
+    cursor::mark(&[&chain, path, &parts[0], &parts[1], &parts[2], &parts[3], &properties])
+}
+
+/// Which page is asked for.
+struct Page {
+    from: Option<Place>,
+    limit: usize,
+}
+
+impl Page {
+    fn read(mut page: Map<String, Value>, mark: &str) -> Result<Self, ApiError> {
+        object(&mut page, "page", "properties")?;
+        let limit = match page.remove("limit") {
+            None => None,
+            Some(limit) => {
+                let number = limit.as_u64().ok_or_else(|| {
+                    let found = if limit.is_number() { limit.to_string() } else { kind(&limit).to_owned() };
+                    ApiError::bad("page.limit", format!("{found}, expected a whole number, not negative"))
+                })?;
+                Some(number.min(LIMIT_MAX))
+            }
+        };
+        let token = match page.remove("token") {
+            None => None,
+            Some(Value::String(token)) => Some(token),
+            Some(other) => {
+                return Err(ApiError::bad("page.token", format!("{}, expected a string", kind(&other))));
+            }
+        };
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let Some(token) = token else { return Ok(Self { from: None, limit: size(limit.unwrap_or(LIMIT_MAX)) }) };
+        let other = || {
+            let detail = "no token of this search, expected the `next_token` of its last page, and all else as it was";
+            ApiError::bad("page.token", detail)
+        };
+        let [at, lo, hi, height, first] = cursor::read(&token, mark).map_err(|_| other())?;
+        let from = Place::of_numbers([at, lo, hi, height]).ok_or_else(other)?;
+        if limit.is_some_and(|limit| limit != first) {
+            return Err(ApiError::bad("page.limit", format!("it was {first} on the first page")));
+        }
+        Ok(Self { from: Some(from), limit: size(first.min(LIMIT_MAX)) })
+    }
+}
+
+fn found(
+    ledger: &Ledger,
+    search: Search,
+    page: Option<Page>,
+    mark: &str,
+    with_reasons: bool,
+) -> Result<Map<String, Value>, ApiError> {
+    let is_paged = page.is_some();
+    let Page { from, limit } = page.unwrap_or(Page { from: None, limit: LIMIT_MAX as usize });
+    let Place { at: from, moment } = begin(ledger, from)?;
+    let Search { sought, circumstances } = search;
+    let conditions = circumstances.searching();
+    let mut results: Vec<Value> = Vec::new();
+    let next = sought.and_then(|sought| {
+        let mut search = Searching::begin(ledger.read().index(), sought, moment, from);
+        walk(ledger, limit, |index, budget| {
+            let more = search.step(index, &|asked, text| conditions.evaluate(asked, text), budget);
+            let found = more.len();
+            results.extend(more);
+            (found, search.at())
+        })
+    });
+    let mut shown = Map::new();
+    if with_reasons {
+        let Moment { interval, height } = moment;
+        let context = json!({ "at": interval.hi(), "height": height, "position": position_of(ledger, height)? });
+        shown.insert("context".into(), context);
+    }
+    if is_paged || next.is_some() {
+        let numbers = |at| {
+            let [at, lo, hi, height] = Place { at, moment }.to_numbers();
+            [at, lo, hi, height, limit as u64]
+        };
+        let token = next.map_or_else(String::new, |at| cursor::write(&numbers(at), mark));
+        shown.insert("page".into(), json!({ "next_token": token, "count": results.len() }));
+    }
+    shown.insert("results".into(), results.into());
+    Ok(shown)
+}
+
+/// Where this page begins.
+fn begin(ledger: &Ledger, from: Option<Place>) -> Result<Place, ApiError> {
+    caught_up(ledger)?;
+    let state = ledger.read();
+    let tip = state.tip();
+    match from {
+        None => {
+            let interval = ledger.clock().interval(tip.time)?;
+            Ok(Place { at: 0, moment: Moment { interval, height: tip.height } })
+        }
+        // Another node gave it out, which is further than this one.
+        Some(from) if from.moment.height > tip.height => Err(not_yet("page.token", from.moment.height, tip.height)),
+        Some(from) => Ok(from),
+    }
+}
+
+/// A search under way.
+enum Searching {
+    Subjects(WhoCan),
+    Resources(WhatCan),
+    Actions(WhichActions),
+}
+
+impl Searching {
+    fn begin(index: &Index, sought: Sought, moment: Moment, from: TextId) -> Self {
+        let names = |type_: &str| Wanted::of_type(Some(type_)).only_names();
+        match sought {
+            Sought::Subjects { type_, act, obj } => {
+                Self::Subjects(WhoCan::new(index, obj, Some(act), names(&type_), moment, from))
+            }
+            Sought::Resources { type_, sub, act } => {
+                Self::Resources(WhatCan::new(index, sub, Some(act), names(&type_), moment, from))
+            }
+            Sought::Actions { sub, obj } => Self::Actions(WhichActions::new(index, sub, obj, moment, from)),
+        }
+    }
+
+    fn at(&self) -> Option<TextId> {
+        match self {
+            Self::Subjects(search) => search.at(),
+            Self::Resources(search) => search.at(),
+            Self::Actions(search) => search.at(),
+        }
+    }
+
+    /// What a step finds, as AuthZEN has it. A name about which no evaluation can ask is left out.
+    fn step(
+        &mut self,
+        index: &Index,
+        conditions: &dyn Fn(&Asked<'_>, &str) -> writ_proto::condition::Evaluation,
+        budget: Budget,
+    ) -> Vec<Value> {
+        let entity = |text: TextId, side: Side| {
+            let (type_, id) = type_and_id(index.text(text), side)?;
+            Some(json!({ "type": type_, "id": id }))
+        };
+        match self {
+            Self::Subjects(search) => {
+                let mut found = Vec::new();
+                search.step(index, conditions, budget, &mut found);
+                found.into_iter().filter_map(|text| entity(text, Side::Subject)).collect()
+            }
+            Self::Resources(search) => {
+                let mut found = Vec::new();
+                search.step(index, conditions, budget, &mut found);
+                found.into_iter().filter_map(|found| entity(found.obj, Side::Object)).collect()
+            }
+            Self::Actions(search) => {
+                let mut found = Vec::new();
+                search.step(index, conditions, budget, &mut found);
+                found.into_iter().map(|text| json!({ "name": index.text(text) })).collect()
+            }
+        }
+    }
+}
