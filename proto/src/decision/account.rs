@@ -157,8 +157,6 @@ pub fn account(
     let object = Party::of_name(&mut reader, &question.obj);
     let decision = reach.decide(&mut reader, &object, question.act.as_ref());
     let roles = reach.reached_roles(index);
-    // What is over has a story too.
-    reader.with_past = true;
     let asked = Asked::new(index, question.act.as_ref());
     let teller = Teller { reader: &reader, reach: &reach, conditions: &conditions, object: &object, asked: &asked };
     let mut looked = 0;

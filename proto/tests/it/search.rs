@@ -301,6 +301,70 @@ fn which_actions_are_those_of_the_log_that_check_grants() {
     assert!(hits > 300 && whole > 50, "{hits} actions, more than one in {whole} searches");
 }
 
+/// Check, every search, the explanation and the naive fold: asked about every two names of a ledger and every action,
+/// now and at past moments, they give one answer.
+#[test]
+fn every_way_of_asking_gives_one_answer() {
+    let (mut pairs, mut granted, mut unclear) = (0, 0, 0);
+    for seed in 10_000.. {
+        if pairs >= 100_000 {
+            break;
+        }
+        let chain = script(seed).run();
+        let (mut asker, mut random) = (Asker::new(seed, &chain), Random::new(seed));
+        let moment = asker.moment(&chain);
+        let exact = |names: BTreeSet<String>| names.into_iter().filter(|text| !is_pattern(text)).collect::<Vec<_>>();
+        let (subs, objs) = (exact(subjects(&chain, moment.height)), exact(objects(&chain, moment.height)));
+        let named: BTreeSet<String> = {
+            let known = chain.log.iter().filter(|record| record.height <= moment.height);
+            let act = |record: &naive::LogRecord| match &record.says {
+                Says::Access(access) => Some(access.act.as_exact()?.as_str().to_owned()),
+                Says::Revoke(_) => None,
+            };
+            known.filter_map(act).collect()
+        };
+        let names = Wanted::default().only_names();
+        for act in ["read", "write", "member"] {
+            let who: BTreeMap<&String, BTreeSet<String>> = objs
+                .iter()
+                .map(|obj| {
+                    (obj, who_can_of(&chain, &mut random, (obj, Some(act)), &names, moment).into_iter().collect())
+                })
+                .collect();
+            for sub in &subs {
+                let what: BTreeSet<String> = what_can_of(&chain, &mut random, (sub, Some(act)), &names, moment)
+                    .into_iter()
+                    .map(|found| text(&chain, found.obj))
+                    .collect();
+                for obj in &objs {
+                    let question =
+                        Question { sub: name(sub), act: Some(Action::parse(act).expect("an action")), obj: name(obj) };
+                    // Check, explanation and fold.
+                    let decision =
+                        chain.both(&question, &moment).unwrap_or_else(|what| panic!("seed {seed}: {what:?}"));
+                    let is_granted = decision.is_granted();
+                    let told = [who[obj].contains(sub), what.contains(obj)];
+                    assert_eq!(
+                        told,
+                        [is_granted; 2],
+                        "seed {seed}: {sub} {act} {obj} at {moment:?}\n{}",
+                        chain.words()
+                    );
+                    if named.contains(act) && random.percent(10) {
+                        let acts = which_actions(&chain, &mut random, sub, obj, moment);
+                        assert_eq!(acts.iter().any(|one| one == act), is_granted, "seed {seed}: {sub} {act} {obj}");
+                    }
+                    pairs += 1;
+                    granted += usize::from(is_granted);
+                    unclear += usize::from(decision.why == Why::Indeterminate);
+                }
+            }
+        }
+    }
+    println!("{pairs} pairs: {granted} granted, {unclear} in doubt");
+    assert!(granted > 5_000 && unclear > 500, "{pairs} pairs: {granted} granted, {unclear} in doubt");
+}
+
 /// What is gained and what is lost, by subject and object.
 type Differences = BTreeMap<(String, String), (BTreeSet<&'static str>, BTreeSet<&'static str>)>;
 
