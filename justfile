@@ -26,6 +26,10 @@ differential ledgers="100000":
 conditions cases="1000000":
     WRIT_CONDITIONS={{cases}} cargo test --release -p writ-proto --test conditions -- oracle --nocapture
 
+# Whatever the OpenAPI document allows, and much that it does not, asked of a node by schemathesis: every answer is one that it describes.
+schema examples="300": programs
+    WRIT_SCHEMA_EXAMPLES={{examples}} cargo test --release -p writ-tests --test it -- outside --nocapture
+
 # Two thousand questions and more over HTTP: a real node against the naive evaluator.
 differential-http ledgers="24": programs
     WRIT_LEDGERS={{ledgers}} cargo test --release -p writ-tests --test it -- decisions --nocapture

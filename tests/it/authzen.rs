@@ -112,10 +112,13 @@ fn every_node_decides_the_todo_scenario() {
 #[test]
 fn pages_of_a_search_come_from_any_node() {
     let cluster = cluster();
-    let file = text(&cluster.folder().join("more.csv"));
     let key = text(&cluster.folder().join("org1.seed"));
     let node = cluster.http(2).base().to_owned();
-    let import = |rows: &str| {
+    // Each file has a name of its own: an import goes on where its file's journal ends.
+    let mut files = 0;
+    let mut import = |rows: &str| {
+        files += 1;
+        let file = text(&cluster.folder().join(format!("more{files}.csv")));
         std::fs::write(&file, rows).expect("a folder can be written to");
         writ(["import", &file, "--node", &node, "--key", &key, "--authority", "org1"]).expect(0);
         let height = cluster.status(2).expect("it answers").height;

@@ -20,6 +20,7 @@ mod members;
 #[path = "../../proto/tests/it/naive.rs"]
 mod naive;
 mod operate;
+mod outside;
 mod powercut;
 mod rot;
 mod searches;

@@ -81,7 +81,7 @@ impl Page {
         let limit = match page.remove("limit") {
             None => None,
             Some(limit) => {
-                let number = limit.as_u64().ok_or_else(|| {
+                let number = whole(&limit).ok_or_else(|| {
                     let found = if limit.is_number() { limit.to_string() } else { kind(&limit).to_owned() };
                     ApiError::bad("page.limit", format!("{found}, expected a whole number, not negative"))
                 })?;
@@ -108,6 +108,12 @@ impl Page {
         }
         Ok(Self { from: Some(from), limit: size(first.min(LIMIT_MAX)) })
     }
+}
+
+/// A whole number that is not negative, however it is written: `2.0` is one.
+fn whole(value: &Value) -> Option<u64> {
+    let written = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as u64);
+    value.as_u64().or_else(|| value.as_f64().and_then(written))
 }
 
 fn found(
