@@ -57,7 +57,7 @@ use core::fmt;
 pub use error::ConditionError;
 #[cfg(feature = "api")]
 pub use json::VALUE_DEPTH_MAX;
-pub use request::Request;
+pub use request::{Request, Told};
 pub use value::{Map, Value};
 
 use evaluation::Evaluator;
@@ -66,6 +66,10 @@ use syntax::Expr;
 /// Levels of a condition: each pair of parentheses, each list, call and `!`, each comparison and each run
 /// of `&&` or of `||` is one more than what it holds.
 pub const DEPTH_MAX: usize = 16;
+
+/// What all conditions of one question may go through, in [`Evaluation::steps`]: what is beyond cannot be evaluated. Some
+/// milliseconds' worth, and a hundred times what any request of a usual size comes to.
+pub const STEPS_MAX: u64 = 1_000_000;
 
 /// What became of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +122,7 @@ impl Condition {
     /// Whether it holds for `request`. A result that is neither true nor false is indeterminate, and so is
     /// one for which something is missing or of the wrong type, unless `&&` or `||` do without it.
     ///
-    /// Each node is evaluated at most once, so the cost is at most the condition's length times the size of
+    /// After [`STEPS_MAX`] steps nothing further is evaluated. Each node is evaluated at most once, so the cost is at most the condition's length times the size of
     /// what it touches: no list, map or text is gone through more than once by one operator. Only lists that
     /// are not constant, and what is missing, take memory.
     pub fn evaluate(&self, request: &Request) -> Evaluation {
@@ -134,7 +138,7 @@ impl fmt::Display for Condition {
 }
 
 /// What the condition `text` comes to for `request`. One that does not parse is indeterminate, and nothing
-/// that is missing would change that.
+/// that is missing would change that; so is one that goes on after [`STEPS_MAX`] steps, but for the operator that it is at.
 pub fn evaluate(text: &str, request: &Request) -> Evaluation {
     match Condition::parse(text) {
         Ok(condition) => condition.evaluate(request),

@@ -4,14 +4,14 @@
 //! entries belong to one moment. In doubt there is no answer rather than one that may be wrong.
 
 use axum::http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use writ_proto::api::{CheckAnswer, position_token, question_of};
 use writ_proto::decision::{Decision, Moment, Question, Why, account, resolve};
 use writ_proto::hash::Digest;
 use writ_proto::record::Effect;
 use writ_proto::time::Interval;
 
-use super::circumstances::{Circumstances, Conditions};
+use super::circumstances::{Attributes, Circumstances, Conditions};
 use super::error::ApiError;
 use super::explain::Told;
 use super::json::{Members, answer};
@@ -66,10 +66,14 @@ struct Resolved {
 pub(super) async fn check(app: App, mut call: Call) -> Answer {
     let asked = Asked::read(&mut call.query)?;
     asked.when.reach(&app).await?;
-    let resolved = resolve_now(app.ledger(), &asked)?;
+    let resolved = if asked.explain {
+        // More to look at, and whole entries to read: more than a thread that serves connections should.
+        app.in_turn(move |ledger| resolve_now(ledger, &asked)).await?
+    } else {
+        resolve_now(app.ledger(), &asked)?
+    };
     app.0.metrics.decision(resolved.decision.why);
-    if asked.explain {
-        // Whole entries and their revocations: more to read than a thread that serves connections should.
+    if resolved.told.is_some() {
         let found = app.in_turn(move |ledger| answer_of(ledger, resolved)).await?;
         return answer(StatusCode::OK, &found);
     }
@@ -93,9 +97,9 @@ impl Asked {
 }
 
 /// The context of a question: a JSON object.
-pub(super) fn read_context(text: &str) -> Result<Map<String, Value>, ApiError> {
+pub(super) fn read_context(text: &str) -> Result<Attributes, ApiError> {
     let members = Members::parse(text.as_bytes()).map_err(|error| ApiError::bad("context", error.detail))?;
-    Ok(members.into_map())
+    Ok(members.into_map().into())
 }
 
 fn resolve_now(ledger: &Ledger, asked: &Asked) -> Result<Resolved, ApiError> {

@@ -5,9 +5,11 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
-use writ_proto::condition::{self, Evaluation, Request};
+use writ_proto::condition::{self, Evaluation, Request, STEPS_MAX, Told};
 use writ_proto::decision::{Question, Truth};
 use writ_proto::search::Asked;
 
@@ -17,10 +19,45 @@ const MISSING_MAX: usize = 64;
 /// Attributes of the parties, and the context.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Circumstances {
-    pub(super) subject: Map<String, Value>,
-    pub(super) action: Map<String, Value>,
-    pub(super) resource: Map<String, Value>,
-    pub(super) context: Map<String, Value>,
+    pub(super) subject: Attributes,
+    pub(super) action: Attributes,
+    pub(super) resource: Attributes,
+    pub(super) context: Attributes,
+}
+
+/// Members as they came, and as values once they were needed. A copy shares both: what a batch says once is kept once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attributes(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    members: Map<String, Value>,
+    values: OnceLock<Arc<condition::Map>>,
+}
+
+impl From<Map<String, Value>> for Attributes {
+    fn from(members: Map<String, Value>) -> Self {
+        Self(Arc::new(Shared { members, values: OnceLock::new() }))
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.members == other.0.members
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(&self.0.members).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+impl Attributes {
+    fn values(&self) -> Arc<condition::Map> {
+        self.0.values.get_or_init(|| Arc::new(values(&self.0.members))).clone()
+    }
 }
 
 /// Evaluates the conditions that one question meets.
@@ -42,17 +79,14 @@ impl Circumstances {
     }
 
     pub(super) fn searching(&self) -> Searching {
-        Searching(RefCell::new(self.told_to(Request::default())))
+        Searching(RefCell::new(self.told()))
     }
 
     /// A request with all that the asker tells.
-    fn told_to(&self, request: Request) -> Request {
+    fn told(&self) -> Request {
         let Self { subject, action, resource, context } = self;
-        request
-            .with_subject_properties(values(subject))
-            .with_action_properties(values(action))
-            .with_resource_properties(values(resource))
-            .with_context(values(context))
+        let (subject, action) = (subject.values(), action.values());
+        Request::told(&Told { subject, action, resource: resource.values(), context: context.values() })
     }
 }
 
@@ -71,8 +105,11 @@ impl Conditions<'_> {
         self.evaluate(text).truth
     }
 
-    /// The same, and what it lacked.
+    /// The same, and what it lacked. Nothing is evaluated any more once all of them took too much.
     pub(super) fn evaluate(&self, text: &str) -> Evaluation {
+        if self.steps.get() > STEPS_MAX {
+            return Truth::Indeterminate.into();
+        }
         let evaluation = condition::evaluate(text, self.request.get_or_init(|| self.request()));
         let mut missing = self.missing.borrow_mut();
         let room = MISSING_MAX.saturating_sub(missing.len());
@@ -93,7 +130,9 @@ impl Conditions<'_> {
 
     fn request(&self) -> Request {
         let Question { sub, act, obj } = self.question;
-        self.circumstances.told_to(Request::of(sub, act.as_ref(), obj))
+        let mut request = self.circumstances.told();
+        request.ask_about(sub.as_str(), act.as_ref(), obj.as_str());
+        request
     }
 }
 

@@ -8,7 +8,7 @@ use writ_proto::api::{
 };
 use writ_proto::decision::{self, Account, Considered, Decision, Obstacle, ObstacleKind, ReachedRole};
 use writ_proto::index::{EntryOrdinal, Index, Revoked};
-use writ_proto::name::{Name, NameError, Side};
+use writ_proto::name::{ActionPattern, Name, NameError, Side};
 use writ_proto::record::AuthorityName;
 use writ_proto::state::State;
 use writ_proto::time::Interval;
@@ -66,7 +66,7 @@ impl Told {
         Ok(Explanation {
             entries,
             roles: self.roles.iter().map(role).collect::<Result<_, ApiError>>()?,
-            why_not: (!decision.is_granted()).then(|| why_not(&considered)),
+            why_not: (!decision.is_granted()).then(|| why_not(&considered, self.more)),
             considered,
             more: self.more,
             cut_authorities: self.cut,
@@ -135,6 +135,7 @@ fn obstacle(index: &Index, of: &Considered, obstacle: &Obstacle) -> Result<Obsta
             at = Some(*end);
             (ObstacleCode::Ended, format!("{it} ended at {end}"))
         }
+        ObstacleKind::Never => (ObstacleCode::Never, format!("{it} never holds: it was over before it began")),
         ObstacleKind::Revoked(revoked) => {
             at = Some(revoked.at);
             (ObstacleCode::Revoked, format!("{it} was revoked at {}", revoked.at))
@@ -150,9 +151,15 @@ fn obstacle(index: &Index, of: &Considered, obstacle: &Obstacle) -> Result<Obsta
             (ObstacleCode::ConditionUnknown, detail)
         }
         ObstacleKind::OtherAction => {
-            (ObstacleCode::OtherAction, format!("{it} is about `{}` alone", index.text(entry.act)))
+            let act = index.text(entry.act);
+            let detail = match act == ActionPattern::ANY {
+                // Every action but this one.
+                true => format!("{it} is about `{act}`, which never confers membership"),
+                false => format!("{it} is about `{act}` alone"),
+            };
+            (ObstacleCode::OtherAction, detail)
         }
-        ObstacleKind::MembershipDenied(denial) => {
+        ObstacleKind::MembershipDenied { by: denial, .. } => {
             by = Some(index.entry(*denial).id);
             (ObstacleCode::MembershipDenied, format!("{it} is denied"))
         }

@@ -109,6 +109,8 @@ pub enum ObstacleCode {
     NotYet,
     /// It ended by itself.
     Ended,
+    /// It never holds: it was over before it began.
+    Never,
     /// It was revoked.
     Revoked,
     /// Its condition is false.
@@ -124,7 +126,9 @@ pub enum ObstacleCode {
 }
 
 /// Why access is denied, in words: what stood in the way of the nearest grant.
-pub fn why_not(considered: &[ConsideredEntry]) -> String {
+///
+/// `more`: whether there is more than was looked at.
+pub fn why_not(considered: &[ConsideredEntry], more: bool) -> String {
     let denials = considered.iter().filter(|one| one.access == Effect::Deny && one.verdict != Verdict::DoesNotApply);
     let nearest = considered.iter().find(|one| one.access == Effect::Grant);
     let grant = |one: &ConsideredEntry| format!("a grant of `{}` on `{}` to `{}`", one.act, one.obj, one.sub);
@@ -133,6 +137,7 @@ pub fn why_not(considered: &[ConsideredEntry]) -> String {
         details.join(", and ")
     };
     match (denials.count(), nearest) {
+        (0, None) if more => "no entry was found that grants it, and there are more than were looked at".to_string(),
         (0, None) => "no entry grants it, nor ever did, to the subject or to a role that it could be in".to_string(),
         (0, Some(one)) => format!("{} exists, but {}", grant(one), obstacles(one)),
         (count, nearest) => {

@@ -14,7 +14,7 @@ use super::comparison::Comparer;
 use super::request::Request;
 use super::syntax::{Affix, Expr, Path, Relation};
 use super::value::{Map, Value};
-use super::{Evaluation, Truth};
+use super::{Evaluation, STEPS_MAX, Truth};
 
 /// A value on the way: it borrows from the condition and the request.
 pub(super) enum Operand<'a> {
@@ -70,6 +70,9 @@ impl<'a> Evaluator<'a> {
     /// What `expr` comes to; nothing if it cannot be evaluated. Recursion is as deep as the tree.
     fn value(&mut self, expr: &'a Expr) -> Option<Operand<'a>> {
         self.comparer.count(1);
+        if self.comparer.steps > STEPS_MAX {
+            return None;
+        }
         match expr {
             Expr::Literal(value) => Some(value.into()),
             Expr::Path(path) => self.member(path, path.members.len()),

@@ -14,9 +14,13 @@ use super::value::{Map, Value};
 /// Lists and maps inside one another in one value, at most: comparing values recurses.
 pub const VALUE_DEPTH_MAX: usize = 32;
 
+const TWO_TO_THE_63: f64 = 9_223_372_036_854_775_808.0;
+const TWO_TO_THE_64: f64 = 2.0 * TWO_TO_THE_63;
+
 /// A JSON number without fraction and exponent is a whole number, exactly: an `int` if one can hold it, else a
 /// `uint`, else a double. All others are doubles. Numbers compare across these types as on one line, so
-/// nobody who writes a condition has to know, and an id of more than 53 bits is not taken for its neighbour.
+/// nobody who writes a condition has to know, and an id of more than 53 bits is not taken for its neighbour. A number of
+/// 2^64 and more, or of -2^63 and less but for that itself, is refused: it could be a whole one that was rounded.
 ///
 /// A member that is there twice is refused, not guessed at, and so is nesting beyond [`VALUE_DEPTH_MAX`].
 ///
@@ -81,6 +85,10 @@ impl<'de> Visitor<'de> for Nested {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        // Readers of JSON round whole numbers beyond 64 bits before anybody sees them.
+        if value >= TWO_TO_THE_64 || value <= -TWO_TO_THE_63 {
+            return Err(E::custom("a number beyond 64 bits, which is rounded"));
+        }
         Ok(Value::Double(value))
     }
 
@@ -98,7 +106,7 @@ impl<'de> Visitor<'de> for Nested {
         while let Some(value) = elements.next_element_seed(inner)? {
             values.push(value);
         }
-        Ok(Value::List(values))
+        Ok(values.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
@@ -112,6 +120,6 @@ impl<'de> Visitor<'de> for Nested {
             }
             map.insert(name, value);
         }
-        Ok(Value::Map(map))
+        Ok(map.into())
     }
 }

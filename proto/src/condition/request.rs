@@ -1,9 +1,10 @@
 //! What a condition is asked about.
 
 use alloc::borrow::Cow;
+use alloc::sync::Arc;
 
 use super::syntax::Variable;
-use super::value::Map;
+use super::value::{Map, Value};
 use crate::name::{Action, Name, escape};
 
 /// What a condition is asked about: who, what, which action, and the circumstances.
@@ -22,7 +23,20 @@ pub struct Request {
     subject: Map,
     action: Map,
     resource: Map,
-    context: Map,
+    context: Arc<Map>,
+}
+
+/// What an asker tells beside the names. A copy shares all of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// `subject.properties`.
+    pub subject: Arc<Map>,
+    /// `action.properties`.
+    pub action: Arc<Map>,
+    /// `resource.properties`.
+    pub resource: Arc<Map>,
+    /// `context`.
+    pub context: Arc<Map>,
 }
 
 impl Request {
@@ -35,11 +49,20 @@ impl Request {
     /// A request about these full texts. One that is a pattern stands for names that are not known: it has no `id`, and a
     /// `type` only if that is not part of the pattern.
     pub fn about(sub: &str, act: Option<&Action>, obj: &str) -> Self {
-        let nothing_told = || Map::from([("properties".into(), Map::new().into())]);
-        let mut request =
-            Self { subject: nothing_told(), action: nothing_told(), resource: nothing_told(), context: Map::new() };
+        let mut request = Self::told(&Told::default());
         request.ask_about(sub, act, obj);
         request
+    }
+
+    /// A request with all that the asker tells, about nobody yet: [`Request::ask_about`] says.
+    pub fn told(told: &Told) -> Self {
+        let party = |properties: &Arc<Map>| Map::from([("properties".into(), Value::Map(properties.clone()))]);
+        Self {
+            subject: party(&told.subject),
+            action: party(&told.action),
+            resource: party(&told.resource),
+            context: told.context.clone(),
+        }
     }
 
     /// Makes it a request about other names, as in [`Request::about`], with the properties and the context that it has:
@@ -58,7 +81,7 @@ impl Request {
     /// The same with this `context`.
     #[must_use]
     pub fn with_context(self, context: Map) -> Self {
-        Self { context, ..self }
+        Self { context: context.into(), ..self }
     }
 
     /// The same with these `subject.properties`.

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Members by name, in the order of their bytes.
@@ -11,7 +12,8 @@ pub type Map = BTreeMap<Box<str>, Value>;
 /// A value of a request, or a literal of a condition.
 ///
 /// CEL's types without bytes, times and types; the keys of maps are texts, as in JSON. `==` of Rust tells
-/// whether two values are written the same, `1` and `1.0` are not; conditions compare as CEL does.
+/// whether two values are written the same, `1` and `1.0` are not; conditions compare as CEL does. A copy shares what
+/// it holds.
 ///
 /// Source: langdef, *Values*.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +31,9 @@ pub enum Value {
     /// A text of Unicode code points.
     String(Box<str>),
     /// Values in order.
-    List(Vec<Value>),
+    List(Arc<[Value]>),
     /// Values by name.
-    Map(Map),
+    Map(Arc<Map>),
 }
 
 impl From<bool> for Value {
@@ -72,12 +74,12 @@ impl From<String> for Value {
 
 impl From<Vec<Value>> for Value {
     fn from(value: Vec<Value>) -> Self {
-        Self::List(value)
+        Self::List(value.into())
     }
 }
 
 impl From<Map> for Value {
     fn from(value: Map) -> Self {
-        Self::Map(value)
+        Self::Map(value.into())
     }
 }

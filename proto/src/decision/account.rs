@@ -22,7 +22,6 @@ use smallvec::SmallVec;
 use super::{Asked, Decision, Moment, Party, Question, Reach, ReachedRole, Reader, Truth};
 use crate::condition::Evaluation;
 use crate::index::{EntryOrdinal, Index, Revoked, TextId};
-use crate::name::covers_text;
 use crate::record::Effect;
 use crate::time::LedgerTime;
 
@@ -89,6 +88,8 @@ pub enum ObstacleKind {
     NotYet(LedgerTime),
     /// It ended by itself at this instant.
     Ended(LedgerTime),
+    /// It never holds: it was over before it began.
+    Never,
     /// It was revoked.
     Revoked(Revoked),
     /// Its condition is false.
@@ -97,20 +98,49 @@ pub enum ObstacleKind {
     Unknown(Vec<String>),
     /// It is about another action.
     OtherAction,
-    /// The membership is denied by this entry.
-    MembershipDenied(EntryOrdinal),
+    /// The membership is denied.
+    MembershipDenied {
+        /// By which entry.
+        by: EntryOrdinal,
+        /// Whether it covers the subject for certain.
+        definite: bool,
+    },
     /// The memberships of its root lead to too many roles, so its grants do not count.
     TooManyRoles,
 }
 
+/// The membership denials in force for the subject, by their object; a definite one of each, if there is any.
+type MembershipDenials = BTreeMap<TextId, (EntryOrdinal, bool)>;
+
+impl Reach {
+    fn membership_denials(&self, reader: &Reader<'_>) -> MembershipDenials {
+        let index = reader.index;
+        let mut found = MembershipDenials::new();
+        if self.denied_roles.is_empty() {
+            return found;
+        }
+        for bearer in self.wide.bearers() {
+            for ordinal in index.role_denials(bearer.text, reader.with_past) {
+                let entry = index.slot(ordinal);
+                let truth = reader.truth(entry);
+                if !reader.holds_somewhere(entry) || truth == Truth::False {
+                    continue;
+                }
+                let definite = bearer.definite && truth == Truth::True;
+                let known = found.entry(entry.obj).or_insert((ordinal, definite));
+                if definite && !known.1 {
+                    *known = (ordinal, definite);
+                }
+            }
+        }
+        found
+    }
+}
+
 impl ObstacleKind {
     /// Whether it only leaves open what is.
-    fn is_soft(&self, reach: &Reach, reader: &Reader<'_>) -> bool {
-        match self {
-            Self::Unknown(_) => true,
-            Self::MembershipDenied(by) => !is_definite(reach, reader, *by),
-            _ => false,
-        }
+    fn is_soft(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::MembershipDenied { definite: false, .. })
     }
 }
 
@@ -158,28 +188,35 @@ pub fn account(
     let decision = reach.decide(&mut reader, &object, question.act.as_ref());
     let roles = reach.reached_roles(index);
     let asked = Asked::new(index, question.act.as_ref());
-    let teller = Teller { reader: &reader, reach: &reach, conditions: &conditions, object: &object, asked: &asked };
+    let denied = reach.membership_denials(&reader);
+    let teller = Teller {
+        reader: &reader,
+        reach: &reach,
+        denied: &denied,
+        conditions: &conditions,
+        object: &object,
+        asked: &asked,
+    };
     let mut looked = 0;
-    let mut denials = teller.denials(&mut looked);
-    let mut grants = teller.grants(&subject, &mut looked);
-    let more = looked > LOOKED_MAX || denials.len() + grants.len() > TOLD_MAX;
-    // What decided comes first in either, so it stays.
-    grants.truncate(TOLD_MAX.saturating_sub(denials.len().min(TOLD_MAX / 2)).max(decision.entries.len()));
-    denials.truncate(TOLD_MAX.saturating_sub(grants.len()).max(decision.entries.len()));
-    denials.append(&mut grants);
-    Account { decision, roles, considered: denials, more }
-}
-
-/// Whether a membership denial covers its role for certain.
-fn is_definite(reach: &Reach, reader: &Reader<'_>, denial: EntryOrdinal) -> bool {
-    let entry = reader.index.slot(denial);
-    let is_sure = reach.wide.bearers().iter().any(|bearer| bearer.text == entry.sub && bearer.definite);
-    is_sure && reader.truth(entry) == Truth::True
+    let mut considered = teller.denials(&mut looked);
+    considered.append(&mut teller.grants(&subject, &mut looked));
+    // What decided is told of whatever there is; of the rest, what fits beside it.
+    let decided = considered.iter().filter(|one| one.verdict != Verdict::DoesNot).count();
+    let mut room = TOLD_MAX.saturating_sub(decided);
+    let all = considered.len();
+    considered.retain(|one| {
+        let is_told = one.verdict != Verdict::DoesNot || room > 0;
+        room -= usize::from(one.verdict == Verdict::DoesNot && room > 0);
+        is_told
+    });
+    let more = looked > LOOKED_MAX || considered.len() < all;
+    Account { decision, roles, considered, more }
 }
 
 struct Teller<'r, 'a> {
     reader: &'r Reader<'a>,
     reach: &'r Reach,
+    denied: &'r MembershipDenials,
     conditions: &'r Conditions<'r>,
     object: &'r Party<'r>,
     asked: &'r Asked,
@@ -257,9 +294,8 @@ impl Teller<'_, '_> {
                         obstacles.push(Obstacle { at: ordinal, kind: ObstacleKind::OtherAction });
                     }
                     obstacles.extend(self.own_obstacles(ordinal));
-                    let cost = self.cost(&obstacles, over.len());
-                    let verdict =
-                        verdict(obstacles.iter().map(|obstacle| obstacle.kind.is_soft(self.reach, self.reader)));
+                    let cost = Self::cost(&obstacles, over.len());
+                    let verdict = verdict(obstacles.iter().map(|obstacle| obstacle.kind.is_soft()));
                     found.push((cost, Considered { entry: ordinal, effect: Effect::Grant, over, verdict, obstacles }));
                 }
             }
@@ -279,7 +315,11 @@ impl Teller<'_, '_> {
         open.push(Reverse((Cost::default(), None, None)));
         while let Some(Reverse((cost, role, hop))) = open.pop() {
             let is_free = (cost.0, cost.1, cost.2) == (0, 0, 0);
-            if role.is_some_and(|role| settled.contains(&role)) || (!is_free && places.len() >= NAMES_MAX) {
+            if role.is_some_and(|role| settled.contains(&role)) {
+                continue;
+            }
+            if !is_free && places.len() >= NAMES_MAX {
+                *looked = LOOKED_MAX + 1;
                 continue;
             }
             let at = places.len();
@@ -291,7 +331,7 @@ impl Teller<'_, '_> {
                 settled.extend(subject.own.filter(|_| subject.is_role()));
                 covering.extend(subject.covering.iter().copied());
             }
-            let hop = hop.map(|(from, over)| (from, over, self.hop_obstacles(&places, from, over)));
+            let hop = hop.map(|(from, over)| (from, over, self.hop_obstacles(over)));
             places.push(Place { covering, hop });
             for text in &places[at].covering.clone() {
                 for over in index.memberships(*text, true) {
@@ -301,8 +341,8 @@ impl Teller<'_, '_> {
                     if !may_lead || (*looked > LOOKED_MAX && !self.reader.holds_throughout(entry)) {
                         continue;
                     }
-                    let obstacles = self.hop_obstacles(&places, at, over);
-                    let more = self.cost(&obstacles, 1);
+                    let obstacles = self.hop_obstacles(over);
+                    let more = Self::cost(&obstacles, 1);
                     let cost = (cost.0 + more.0, cost.1 + more.1, cost.2 + more.2, cost.3 + more.3);
                     open.push(Reverse((cost, Some(entry.obj), Some((at, over)))));
                 }
@@ -311,12 +351,11 @@ impl Teller<'_, '_> {
         places
     }
 
-    /// What is in the way of a membership that is followed from a place.
-    fn hop_obstacles(&self, places: &[Place], from: usize, over: EntryOrdinal) -> Vec<Obstacle> {
+    /// What is in the way of a membership that is followed.
+    fn hop_obstacles(&self, over: EntryOrdinal) -> Vec<Obstacle> {
         let mut obstacles = self.own_obstacles(over);
-        let role = self.reader.index.slot(over).obj;
-        let denial = self.membership_denial(places, from, role);
-        obstacles.extend(denial.map(|by| Obstacle { at: over, kind: ObstacleKind::MembershipDenied(by) }));
+        let denial = self.membership_denial(self.reader.index.slot(over).obj);
+        obstacles.extend(denial.map(|kind| Obstacle { at: over, kind }));
         obstacles
     }
 
@@ -334,33 +373,22 @@ impl Teller<'_, '_> {
         obstacles
     }
 
-    /// A denial of the membership of `role`, for the subject or for a role on the way to `from`; a definite one, if there
-    /// is any.
-    fn membership_denial(&self, places: &[Place], from: usize, role: TextId) -> Option<EntryOrdinal> {
-        let index = self.reader.index;
-        if !index.has_role_denials() {
+    /// A denial of the membership of `role` in force for the subject; a definite one, if there is any.
+    fn membership_denial(&self, role: TextId) -> Option<ObstacleKind> {
+        if self.denied.is_empty() {
             return None;
         }
-        let bearers = self.reach.wide.bearers().iter().map(|bearer| bearer.text);
-        let mut way: SmallVec<[TextId; 16]> = bearers.collect();
-        let mut at = Some(from);
-        while let Some(place) = at.map(|at| &places[at]) {
-            way.extend(place.covering.iter().copied());
-            at = place.hop.as_ref().map(|(before, ..)| *before);
-        }
-        let denials = way.into_iter().flat_map(|bearer| index.role_denials(bearer, self.reader.with_past));
-        let mut found: Option<EntryOrdinal> = None;
-        for ordinal in denials {
-            let entry = index.slot(ordinal);
-            let covers = entry.obj == role || covers_text(index.text(entry.obj), index.text(role));
-            if covers && self.reader.holds_somewhere(entry) && self.reader.truth(entry) != Truth::False {
-                if is_definite(self.reach, self.reader, ordinal) {
-                    return Some(ordinal);
-                }
-                found.get_or_insert(ordinal);
-            }
-        }
-        found
+        let index = self.reader.index;
+        let mut found: Option<(EntryOrdinal, bool)> = None;
+        index.covering(index.text(role), |pattern| {
+            let denial = self.denied.get(&pattern).copied();
+            found = found
+                .filter(|(_, definite)| *definite)
+                .or(denial.filter(|(_, definite)| *definite))
+                .or(found)
+                .or(denial);
+        });
+        found.map(|(by, definite)| ObstacleKind::MembershipDenied { by, definite })
     }
 
     /// What a condition has against an entry.
@@ -380,27 +408,28 @@ impl Teller<'_, '_> {
         let Moment { interval, height } = *self.reader.moment;
         let index = self.reader.index;
         let slot = index.slot(at);
-        // What must hold throughout is over if it is over at the end of the interval.
-        let (over_by, begun_by) =
-            if throughout { (interval.hi(), interval.lo()) } else { (interval.lo(), interval.hi()) };
         let revoked = index.revoked_by(slot, height);
-        let kind = match (revoked, slot.end()) {
-            (Some(revoked), end) if revoked.at <= over_by && end.is_none_or(|end| revoked.at <= end) => {
-                ObstacleKind::Revoked(revoked)
-            }
-            (_, Some(end)) if end <= over_by || end <= slot.start => ObstacleKind::Ended(end),
-            (Some(revoked), _) if slot.start <= begun_by => ObstacleKind::Revoked(revoked),
-            _ => ObstacleKind::NotYet(slot.start),
+        let is_before = |end: LedgerTime| revoked.is_none_or(|revoked| end < revoked.at);
+        // What must hold throughout has begun when the interval begins, and anywhere, when it ends.
+        let begun_by = if throughout { interval.lo() } else { interval.hi() };
+        let kind = match (slot.end().filter(|end| is_before(*end)), revoked) {
+            // Neither has to have happened yet: what is over before it begins never holds.
+            (Some(end), _) if end <= slot.start => ObstacleKind::Never,
+            (None, Some(revoked)) if revoked.at <= slot.start => ObstacleKind::Revoked(revoked),
+            _ if slot.start > begun_by => ObstacleKind::NotYet(slot.start),
+            (Some(end), _) => ObstacleKind::Ended(end),
+            (None, Some(revoked)) => ObstacleKind::Revoked(revoked),
+            (None, None) => ObstacleKind::NotYet(slot.start),
         };
         Obstacle { at, kind }
     }
 
-    fn cost(&self, obstacles: &[Obstacle], memberships: usize) -> Cost {
+    fn cost(obstacles: &[Obstacle], memberships: usize) -> Cost {
         let (mut others, mut hard, mut soft) = (0, 0, 0);
         for Obstacle { kind, .. } in obstacles {
             match kind {
                 ObstacleKind::OtherAction => others += 1,
-                kind if kind.is_soft(self.reach, self.reader) => soft += 1,
+                kind if kind.is_soft() => soft += 1,
                 _ => hard += 1,
             }
         }

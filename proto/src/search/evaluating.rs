@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::{Asked, Conditions};
+use crate::condition::STEPS_MAX;
 use crate::decision::Truth;
 
 /// Steps of a condition that take about as long as one look-up.
@@ -21,8 +22,11 @@ impl<'a> Evaluating<'a> {
         Self { conditions, asked, steps: Cell::new(0) }
     }
 
-    /// What a condition comes to.
+    /// What a condition comes to; nothing is evaluated any more once all of them took too much.
     pub(super) fn truth(&self, text: &str) -> Truth {
+        if self.steps.get() > STEPS_MAX {
+            return Truth::Indeterminate;
+        }
         let evaluation = (self.conditions)(&self.asked, text);
         self.steps.set(self.steps.get().saturating_add(evaluation.steps));
         evaluation.truth

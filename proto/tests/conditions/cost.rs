@@ -2,7 +2,7 @@
 //! Counted, not timed.
 
 use serde_json::{Value as Json, json};
-use writ_proto::condition::{Condition, Truth};
+use writ_proto::condition::{Condition, Request, STEPS_MAX, Truth, Value};
 use writ_proto::limits::CONDITION_BYTES_MAX;
 
 use crate::requests::with_context;
@@ -87,5 +87,22 @@ fn a_settled_run_ends() {
     for text in ["context.yes || size(context.a) == 1", "!context.yes && size(context.a) == 1"] {
         let evaluation = Condition::parse(text).expect("it parses").evaluate(&request);
         assert!(evaluation.steps < 50, "{text}: {}", evaluation.steps);
+    }
+}
+
+#[test]
+fn what_takes_too_much_cannot_be_evaluated() {
+    let list = |count: usize| Value::from((0..count).map(|n| Value::Int(n as i64)).collect::<Vec<_>>());
+    let conditions = ["-1 in context.l".to_owned(), vec!["-1 in context.l"; 50].join(" || ")];
+    for (count, text, want) in [
+        (10_000, &conditions[0], Truth::False),
+        (10_000, &conditions[1], Truth::False),
+        (30_000, &conditions[0], Truth::False),
+        (30_000, &conditions[1], Truth::Indeterminate),
+    ] {
+        let request = Request::default().with_context([("l".into(), list(count))].into());
+        let evaluation = writ_proto::condition::evaluate(text, &request);
+        assert_eq!(evaluation.truth, want, "{count} elements, {} bytes", text.len());
+        assert!(evaluation.steps <= STEPS_MAX + count as u64 + 100, "{} steps", evaluation.steps);
     }
 }

@@ -24,7 +24,7 @@ fn json_reads_as_values() {
         ("3e0", Value::Double(3.0)),
         ("-0", Value::Double(-0.0)),
         (r#""é\ud83d\ude00""#, "é😀".into()),
-        ("[1, [\"a\"]]", Value::List(vec![1_i64.into(), Value::List(vec!["a".into()])])),
+        ("[1, [\"a\"]]", Value::from(vec![1_i64.into(), Value::from(vec!["a".into()])])),
         (
             r#"{"b": {"c": null}, "a": 1}"#,
             Map::from([("a".into(), 1_i64.into()), ("b".into(), Map::from([("c".into(), Value::Null)]).into())]).into(),
@@ -65,5 +65,23 @@ fn numbers_of_json_compare_with_numbers_of_conditions() {
             let request = Request::default().with_context(context.clone());
             assert_eq!(condition.evaluate(&request).truth, want, "{text} of {level}");
         }
+    }
+}
+
+#[test]
+fn a_number_that_readers_round_is_refused() {
+    for text in
+        ["18446744073709551616", "100000000000000000001", "-9223372036854775809", "1e30", "-1e30", "{\"a\": [1e19]}"]
+    {
+        let read: Result<Value, _> = serde_json::from_str(text);
+        assert_eq!(read.is_err(), text != "{\"a\": [1e19]}", "{text}: {read:?}");
+    }
+    for (text, want) in [
+        ("18446744073709551615", Value::Uint(u64::MAX)),
+        ("-9223372036854775808", Value::Int(i64::MIN)),
+        ("1e19", Value::Double(1e19)),
+        ("0.1", Value::Double(0.1)),
+    ] {
+        assert_eq!(serde_json::from_str::<Value>(text).expect("a value"), want, "{text}");
     }
 }

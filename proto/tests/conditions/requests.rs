@@ -17,7 +17,7 @@ pub(crate) fn value(json: &Json) -> Value {
             .expect("a number"),
         Json::String(text) => text.as_str().into(),
         Json::Array(values) => Value::List(values.iter().map(value).collect()),
-        Json::Object(members) => Value::Map(map(members)),
+        Json::Object(members) => map(members).into(),
     }
 }
 

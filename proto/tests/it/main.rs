@@ -1,5 +1,6 @@
 //! The meaning of an access ledger, checked from outside: only the public interface is used.
 
+mod accounts;
 mod budgets;
 mod chain;
 mod conditions;

@@ -8,7 +8,7 @@ use writ_proto::api::{check_type, to_nfc};
 use writ_proto::decision::Question;
 use writ_proto::name::{Action, Name, Side, escape};
 
-use crate::http::circumstances::Circumstances;
+use crate::http::circumstances::{Attributes, Circumstances};
 use crate::http::error::ApiError;
 use crate::http::json::kind;
 
@@ -17,14 +17,14 @@ use crate::http::json::kind;
 struct Entity {
     type_: String,
     id: String,
-    properties: Map<String, Value>,
+    properties: Attributes,
 }
 
 /// An action.
 #[derive(Clone, Debug, PartialEq)]
 struct Act {
     name: String,
-    properties: Map<String, Value>,
+    properties: Attributes,
 }
 
 /// One question, complete.
@@ -40,7 +40,7 @@ pub(super) struct Parts {
     subject: Option<Entity>,
     action: Option<Act>,
     resource: Option<Entity>,
-    context: Option<Map<String, Value>>,
+    context: Option<Attributes>,
 }
 
 impl Parts {
@@ -54,23 +54,23 @@ impl Parts {
             resource: object(members, path, "resource")?
                 .map(|found| Entity::of(found, &below(path, "resource")))
                 .transpose()?,
-            context: object(members, path, "context")?,
+            context: object(members, path, "context")?.map(Attributes::from),
         })
     }
 
     /// The question that stands at `path`; a part that is not here is that of `defaults`, as a whole.
     pub(super) fn complete(self, defaults: &Self, path: &str) -> Result<Evaluation, ApiError> {
         let missing = |part: &'static str| move || ApiError::bad(below(path, part), "it is missing");
-        let subject = self.subject.or_else(|| defaults.subject.clone()).ok_or_else(missing("subject"))?;
-        let action = self.action.or_else(|| defaults.action.clone()).ok_or_else(missing("action"))?;
-        let resource = self.resource.or_else(|| defaults.resource.clone()).ok_or_else(missing("resource"))?;
-        let context = self.context.or_else(|| defaults.context.clone()).unwrap_or_default();
+        let subject = self.subject.as_ref().or(defaults.subject.as_ref()).ok_or_else(missing("subject"))?;
+        let action = self.action.as_ref().or(defaults.action.as_ref()).ok_or_else(missing("action"))?;
+        let resource = self.resource.as_ref().or(defaults.resource.as_ref()).ok_or_else(missing("resource"))?;
+        let context = self.context.as_ref().or(defaults.context.as_ref()).cloned().unwrap_or_default();
         Ok(Evaluation {
-            question: question(&subject, &action, &resource),
+            question: question(subject, action, resource),
             circumstances: Circumstances {
-                subject: subject.properties,
-                action: action.properties,
-                resource: resource.properties,
+                subject: subject.properties.clone(),
+                action: action.properties.clone(),
+                resource: resource.properties.clone(),
                 context,
             },
         })
@@ -128,7 +128,7 @@ impl Search {
             Some(Sought::Actions { sub, obj })
         };
         let (sought, subject, resource) = (sought(), subject.properties, resource.properties);
-        let (action, context) = (Map::new(), context(members)?);
+        let (action, context) = (Attributes::default(), context(members)?);
         Ok(Self { sought, circumstances: Circumstances { subject, action, resource, context } })
     }
 }
@@ -144,21 +144,23 @@ fn part<T>(
 }
 
 /// The type and the properties of what is looked for; an id is ignored, whatever it is.
-fn kind_of(members: &mut Map<String, Value>, name: &'static str) -> Result<(String, Map<String, Value>), ApiError> {
-    part(members, name, |mut found, name| {
-        Ok((string(&mut found, name, "type")?, object(&mut found, name, "properties")?.unwrap_or_default()))
-    })
+fn kind_of(members: &mut Map<String, Value>, name: &'static str) -> Result<(String, Attributes), ApiError> {
+    part(members, name, |mut found, name| Ok((string(&mut found, name, "type")?, properties(&mut found, name)?)))
 }
 
-fn context(members: &mut Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
-    Ok(object(members, "", "context")?.unwrap_or_default())
+fn context(members: &mut Map<String, Value>) -> Result<Attributes, ApiError> {
+    Ok(object(members, "", "context")?.unwrap_or_default().into())
+}
+
+fn properties(members: &mut Map<String, Value>, path: &str) -> Result<Attributes, ApiError> {
+    Ok(object(members, path, "properties")?.unwrap_or_default().into())
 }
 
 /// Type and id of a name of the ledger, such that a question about them is one about the name; `None` if there are none.
 pub(super) fn type_and_id(text: &str, side: Side) -> Option<(String, String)> {
     let name = Name::parse_full(text).ok()?;
     let id = escape::unescape(name.id())?.into_owned();
-    let entity = Entity { type_: name.type_().to_owned(), id, properties: Map::new() };
+    let entity = Entity { type_: name.type_().to_owned(), id, properties: Attributes::default() };
     (entity.name(side).as_ref() == Some(&name)).then_some((entity.type_, entity.id))
 }
 
@@ -167,7 +169,7 @@ impl Entity {
         Ok(Self {
             type_: string(&mut members, path, "type")?,
             id: string(&mut members, path, "id")?,
-            properties: object(&mut members, path, "properties")?.unwrap_or_default(),
+            properties: properties(&mut members, path)?,
         })
     }
 
@@ -181,10 +183,7 @@ impl Entity {
 
 impl Act {
     fn of(mut members: Map<String, Value>, path: &str) -> Result<Self, ApiError> {
-        Ok(Self {
-            name: string(&mut members, path, "name")?,
-            properties: object(&mut members, path, "properties")?.unwrap_or_default(),
-        })
+        Ok(Self { name: string(&mut members, path, "name")?, properties: properties(&mut members, path)? })
     }
 
     /// The action on the ledger, if it can be one.
@@ -237,7 +236,7 @@ mod tests {
     use serde_json::json;
 
     fn entity(type_: &str, id: &str) -> Entity {
-        Entity { type_: type_.into(), id: id.into(), properties: Map::new() }
+        Entity { type_: type_.into(), id: id.into(), properties: Attributes::default() }
     }
 
     #[test]

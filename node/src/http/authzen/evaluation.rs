@@ -27,6 +27,11 @@ const AT_ONCE: usize = 64;
 /// Steps that their conditions take under it, about: a few milliseconds' worth.
 const STEPS_AT_ONCE: u64 = 400_000;
 
+/// Steps that the conditions of one batch take, about: a second or two of one core.
+const STEPS_IN_ALL_MAX: u64 = 200_000_000;
+/// Entries that the reasons of one batch name.
+const ENTRIES_MAX: usize = 100_000;
+
 /// When a batch stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Semantic {
@@ -127,6 +132,7 @@ fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Opt
     caught_up(ledger)?;
     let mut fixed: Option<Moment> = None;
     let mut answers = Vec::with_capacity(items.len());
+    let (mut entries, mut in_all) = (0, 0_u64);
     let mut rest = items;
     while !rest.is_empty() {
         let (decisions, moment) = {
@@ -153,12 +159,22 @@ fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Opt
                     break;
                 }
             }
+            in_all = in_all.saturating_add(steps.get());
             (decisions, moment)
         };
+        if in_all > STEPS_IN_ALL_MAX {
+            let detail = "the conditions that these questions meet go through too much, ask about fewer at a time";
+            return Err(ApiError::whole("too_large", detail));
+        }
         fixed = Some(moment);
         let some;
         (some, rest) = rest.split_at(decisions.len());
         for (item, decision) in some.iter().zip(decisions) {
+            entries += decision.as_ref().map_or(0, |(decision, _)| decision.ids.len());
+            if options.reasons && entries > ENTRIES_MAX {
+                let detail = format!("the reasons name more than {ENTRIES_MAX} entries, ask about fewer at a time");
+                return Err(ApiError::whole("too_large", detail));
+            }
             let (why, shown) = show(ledger, item, decision, &moment, options.reasons)?;
             answers.push((why, shown));
             let is_last = match options.semantic {

@@ -17,6 +17,7 @@ use writ_proto::search::{Asked, Budget, Wanted, WhatCan, WhichActions, WhoCan};
 
 use super::entity::{Search, Sought, object, type_and_id};
 use super::{asks_for_reasons, members};
+use crate::http::circumstances::{Attributes, Circumstances};
 use crate::http::cursor;
 use crate::http::entries::LIMIT_MAX;
 use crate::http::error::ApiError;
@@ -53,20 +54,21 @@ async fn search(app: App, mut call: Call, read: Read) -> Answer {
     let options = object(&mut members, "", "options")?.unwrap_or_default();
     let with_reasons = asks_for_reasons(&options, &call.parts.headers);
     let page = object(&mut members, "", "page")?;
-    let mark = mark(&app, call.parts.uri.path(), &members, page.as_ref());
-    let page = page.map(|page| Page::read(page, &mark)).transpose()?;
     let search = read(&mut members)?;
+    let mark = mark(&app, call.parts.uri.path(), &search, page.as_ref());
+    let page = page.map(|page| Page::read(page, &mark)).transpose()?;
     let found = app.in_turn(move |ledger| found(ledger, search, page, &mark, with_reasons)).await?;
     answer(StatusCode::OK, &found)
 }
 
-/// All that must stay the same from page to page.
-fn mark(app: &App, path: &str, members: &Map<String, Value>, page: Option<&Map<String, Value>>) -> String {
+/// All that must stay the same from page to page; what is ignored may change.
+fn mark(app: &App, path: &str, search: &Search, page: Option<&Map<String, Value>>) -> String {
     let chain = app.ledger().read().chain().to_string();
-    let member = |name: &str| members.get(name).map_or_else(String::new, Value::to_string);
+    let sought = format!("{:?}", search.sought);
+    let Circumstances { subject, action, resource, context } = &search.circumstances;
+    let told = [subject, action, resource, context].map(Attributes::to_string);
     let properties = page.and_then(|page| page.get("properties")).map_or_else(String::new, Value::to_string);
-    let parts = ["subject", "action", "resource", "context"].map(member);
-    cursor::mark(&[&chain, path, &parts[0], &parts[1], &parts[2], &parts[3], &properties])
+    cursor::mark(&[&chain, path, &sought, &told[0], &told[1], &told[2], &told[3], &properties])
 }
 
 /// Which page is asked for.

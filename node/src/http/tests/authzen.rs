@@ -254,6 +254,40 @@ async fn a_large_batch_is_about_one_moment_and_has_a_bound() {
     assert!(reply.text().contains("at most 10000"), "{}", reply.text());
 }
 
+/// What a batch says once is kept once: as many copies as there are items would be more than any machine has.
+#[tokio::test]
+async fn many_items_share_what_a_batch_says_once() {
+    let world = world();
+    let mut entry = access(Effect::Grant, "user:ada", "list", "file:*");
+    entry.cond = Some("1 in context.list".into());
+    world.append(&[&world.sign("org1", Says::Access(entry))]);
+    let body = |elements: usize| {
+        json!({
+            "subject": {"type": "user", "id": "ada", "properties": {"text": "y".repeat(400_000)}},
+            "action": {"name": "list"}, "resource": {"type": "file", "id": "x"}, "context": {"list": vec![0; elements]},
+            "evaluations": vec![json!({}); 10_000]
+        })
+    };
+    assert_eq!(decisions(&world, &body(200)).await, vec![false; 10_000]);
+    let reply = world.post_json(EVALUATIONS, &body(200_000)).await;
+    assert_eq!(reply.status, 413);
+    assert!(reply.text().contains("go through too much"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn reasons_without_end_are_refused() {
+    let world = world();
+    let denials: Vec<_> = (0..60).map(|_| world.deny("user:ada", "read", "file:record-1")).collect();
+    world.append(&denials.iter().collect::<Vec<_>>());
+    let mut body = question("ada", "read", "record-1");
+    body["evaluations"] = json!(vec![json!({}); 2_000]);
+    assert_eq!(decisions(&world, &body).await.len(), 2_000);
+    body["options"] = json!({"reasons": true});
+    let reply = world.post_json(EVALUATIONS, &body).await;
+    assert_eq!(reply.status, 413);
+    assert!(reply.text().contains("100000 entries"), "{}", reply.text());
+}
+
 #[tokio::test]
 async fn the_configuration_says_where_everything_is() {
     let world = world();

@@ -367,6 +367,9 @@ async fn a_token_is_of_one_search_alone() {
     other["page"]["limit"] = json!(4.0);
     other["else"] = json!(1);
     other["page"]["else"] = json!(1);
+    other["subject"]["id"] = json!(7);
+    other["subject"]["else"] = json!({});
+    other["context"] = json!({});
     assert_eq!(world.post_json(SUBJECT, &other).await.status, 200);
     // None at all is a page too, after which all are still to come.
     body["page"] = json!({"limit": 0});
