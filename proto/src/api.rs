@@ -12,12 +12,14 @@ mod answers;
 mod changes;
 mod search;
 mod tuple;
+mod watch;
 
 pub use account::*;
 pub use answers::*;
 pub use changes::*;
 pub use search::{ExpiringPage, Possession, WhatCanPage, WhoCanPage, check_type, possessions_of, shown};
 pub use tuple::{Tuple, entry_of, question_of, statement_of};
+pub use watch::WatchPosition;
 
 use alloc::string::String;
 use alloc::vec::Vec;

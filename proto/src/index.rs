@@ -6,6 +6,7 @@
 //!   subject pattern                    ->  denials that may cover a role
 //!   subject pattern, object pattern    ->  their pairs              what a search walks
 //!   id                                 ->  entry
+//!   leaf                               ->  entries, and what came to be revoked there
 //! ```
 //!
 //! Nothing is ever removed, since a question about the past must find what held then. But each list is
@@ -14,10 +15,11 @@
 //!
 //! Every look-up costs the same however many entries there are: texts, pairs and ids lie in hash tables under
 //! a key of this process. An entry takes 88 bytes, a pair 56, a text its own length and 16, and each a few
-//! more in its table; an entry with an end some 24 more.
+//! more in its table; an entry with an end some 24 more, one that was revoked 40.
 //!
 //! Everything here follows from the log and can be rebuilt from it.
 
+mod endings;
 mod entries;
 mod keyed;
 mod pairs;
@@ -32,6 +34,7 @@ use hashbrown::HashMap;
 use crate::name::{Action, ActionPattern, Name, Pattern};
 use crate::record::{Access, Effect, RecordId, may_cover_role};
 use crate::time::{LedgerTime, Window};
+use endings::Endings;
 use entries::{Entries, NewSlot};
 use pairs::Pairs;
 use texts::Texts;
@@ -110,6 +113,8 @@ pub struct Index {
     role_denials: HashMap<TextId, Track, HashKey>,
     /// Live entries that end by themselves, soonest first.
     ending: BTreeSet<(LedgerTime, EntryOrdinal)>,
+    /// Entries that were revoked, by the leaf from which that counts.
+    endings: Endings,
     /// Exact roles that stand on some entry.
     roles: BTreeSet<TextId>,
     /// Exact actions that stand on some entry, and the height from which each does.
@@ -130,6 +135,7 @@ impl Index {
             memberships: Vec::new(),
             role_denials: HashMap::with_hasher(key),
             ending: BTreeSet::new(),
+            endings: Endings::default(),
             roles: BTreeSet::new(),
             actions: BTreeMap::new(),
             genesis_time,
@@ -157,6 +163,19 @@ impl Index {
         let slots = self.entries.slots();
         let first = slots.partition_point(|slot| slot.index < index);
         (first..slots.len()).filter_map(|at| Some(self.entry(EntryOrdinal::try_from(at).ok()?)))
+    }
+
+    /// The ordinals of the access entries from leaf `index` of the log on, each with its leaf. O(log n) to begin.
+    pub(crate) fn added_from(&self, index: u64) -> impl Iterator<Item = (u64, EntryOrdinal)> + use<'_> {
+        let slots = self.entries.slots();
+        let first = slots.partition_point(|slot| slot.index < index);
+        (first..slots.len()).filter_map(|at| Some((slots[at].index, EntryOrdinal::try_from(at).ok()?)))
+    }
+
+    /// The entries that came to be revoked at leaf `index` of the log or later, each with the leaf: the later of its
+    /// own and its revocation's. In the order of the log. O(log n) to begin.
+    pub(crate) fn revoked_from(&self, index: u64) -> impl Iterator<Item = (u64, EntryOrdinal)> + use<'_> {
+        self.endings.from(index)
     }
 
     /// One entry.
@@ -435,6 +454,7 @@ impl Index {
         if let Some(end) = slot.end() {
             self.ending.remove(&(end, ordinal));
         }
+        self.endings.push(slot.index.max(revoked.by), ordinal);
         self.entries.revoke(ordinal, revoked);
         self.tracks_of(ordinal, |track| track.retire(ordinal));
     }
@@ -442,6 +462,7 @@ impl Index {
     /// Moves to the next block, of time `time`: what ended by then is past.
     pub(crate) fn advance(&mut self, time: LedgerTime) {
         self.times.push(time);
+        self.endings.settle();
         while let Some((end, ordinal)) = self.ending.first().copied() {
             if end > time {
                 break;

@@ -24,6 +24,7 @@
 //! | [`state`] | the deterministic state machine: a block in, changes and outcomes out |
 //! | [`decision`] | may this subject do this to this object |
 //! | [`search`] | who can, what can, what changed: complete answers about many names |
+//! | [`watch`] | what happened, in the order of the log, and who wants to hear of it |
 //! | [`export`] | a whole chain in one file |
 //! | [`audit`] | re-derives everything from genesis and blocks, trusting nobody |
 //! | `api` | wire types of HTTP, and text as people write it (feature `api`) |
@@ -56,3 +57,4 @@ pub mod scope;
 pub mod search;
 pub mod state;
 pub mod time;
+pub mod watch;

@@ -49,7 +49,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use action::{Action, ActionPattern};
 pub use error::NameError;
 pub use pattern::{Pattern, candidates};
-pub(crate) use pattern::{covers_text, wider};
+pub(crate) use pattern::{covers_text, overlap_texts, wider};
 
 use crate::limits::{NAME_ID_BYTES_MAX, NAME_SEGMENTS_MAX, NAME_TYPE_BYTES_MAX};
 use crate::time::Excerpt;

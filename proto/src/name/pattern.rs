@@ -168,6 +168,15 @@ pub(crate) fn covers_text(text: &str, name: &str) -> bool {
     }
 }
 
+/// Whether some name is covered by both patterns (full texts, or names'): then one of them covers the other.
+pub(crate) fn overlap_texts(one: &str, other: &str) -> bool {
+    match (one.strip_suffix(EVERYTHING), other.strip_suffix(EVERYTHING)) {
+        (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
+        (None, Some(_)) => covers_text(other, one),
+        (_, None) => covers_text(one, other),
+    }
+}
+
 /// What stands before the `*` in every pattern that covers the name `name` (a full text) and others too, the
 /// most specific first: its prefixes that end in `/` from the longest, its type and a colon, nothing.
 ///

@@ -693,6 +693,16 @@ proptest! {
     }
 
     #[test]
+    fn patterns_overlap_where_one_covers_the_other_and_so_where_some_name_is_of_both(
+        a in close_pattern(), b in close_pattern(), names in prop::collection::vec(close_name(), 1..20),
+    ) {
+        let overlap = overlap_texts(a.as_str(), b.as_str());
+        prop_assert_eq!(overlap, a.covers_pattern(&b) || b.covers_pattern(&a));
+        prop_assert_eq!(overlap, overlap_texts(b.as_str(), a.as_str()));
+        prop_assert!(overlap || !names.iter().any(|name| a.covers(name) && b.covers(name)));
+    }
+
+    #[test]
     fn every_name_reads_back_in_every_spelling(name in any_name(), side in any_side()) {
         prop_assert_eq!(Name::parse_full(name.as_str()), Ok(name.clone()));
         prop_assert_eq!(Name::parse(&name.to_text(side), side), Ok(name.clone()));

@@ -12,3 +12,4 @@ mod naive;
 mod search;
 mod story;
 mod tables;
+mod watch;
