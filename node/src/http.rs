@@ -39,6 +39,8 @@ mod search;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod watch;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -67,6 +69,7 @@ use body::{Content, Media};
 use error::ApiError;
 use query::Query;
 use room::{Held, Holding, Room};
+use watch::WatchLimits;
 
 pub use access::Access;
 pub use serve::{HttpLimits, serve, serve_router};
@@ -98,6 +101,7 @@ pub struct Api {
     peers: Peers,
     endpoint: Option<NodeEndpoint>,
     body_timeout: Duration,
+    watch: WatchLimits,
 }
 
 /// What every endpoint reads.
@@ -121,6 +125,10 @@ struct Shared {
     waiting_questions: Semaphore,
     /// Who copies the index.
     previews: Semaphore,
+    watch: WatchLimits,
+    watchers: Arc<Semaphore>,
+    /// Which watchers read on.
+    watch_turns: Semaphore,
 }
 
 /// A request on its way through an endpoint.
@@ -170,6 +178,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/who-can", search::WHO_CAN, |app, call| Box::pin(search::who_can(app, call))),
     get("/v1/what-can", search::WHAT_CAN, |app, call| Box::pin(search::what_can(app, call))),
     get("/v1/expiring", search::EXPIRING, |app, call| Box::pin(search::expiring(app, call))),
+    get("/v1/watch", watch::PARAMETERS, |app, call| Box::pin(watch::watch(app, call))),
     post("/access/v1/evaluation", &[], |app, call| Box::pin(authzen::evaluate(app, call))),
     post("/access/v1/evaluations", &[], |app, call| Box::pin(authzen::evaluate_many(app, call))),
     post("/access/v1/search/subject", &[], |app, call| Box::pin(authzen::search_subjects(app, call))),
@@ -207,6 +216,7 @@ pub fn router(ledger: Ledger, metrics: Metrics, access: Access) -> Api {
         peers: Arc::new(|| 0),
         endpoint: None,
         body_timeout: HttpLimits::default().body_timeout,
+        watch: HttpLimits::default().watch(),
     }
 }
 
@@ -236,7 +246,7 @@ impl Api {
 
     /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
     pub fn into_router(self) -> Router {
-        let Self { ledger, checkpoints, metrics, access, role, peers, endpoint, body_timeout } = self;
+        let Self { ledger, checkpoints, metrics, access, role, peers, endpoint, body_timeout, watch } = self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let app = App(Arc::new(Shared {
@@ -254,6 +264,9 @@ impl Api {
             turns: Semaphore::new(turns),
             waiting_questions: Semaphore::new(WAITING_QUESTIONS_MAX),
             previews: Semaphore::new(1),
+            watch,
+            watchers: Arc::new(Semaphore::new(watch.watchers_max)),
+            watch_turns: Semaphore::new(turns),
         }));
         let mut router = Router::new();
         for endpoint in ENDPOINTS {

@@ -459,6 +459,11 @@ impl Ledger {
         }
     }
 
+    /// Counts commits and refusals: whoever waits for more of the log looks again when it changes.
+    pub(crate) fn progress(&self) -> watch::Receiver<u64> {
+        self.0.progress.subscribe()
+    }
+
     /// Waits until the chain has reached `height`, or `deadline`; says whether it has.
     pub async fn reached(&self, height: u64, deadline: Instant) -> bool {
         let mut progress = self.0.progress.subscribe();

@@ -44,6 +44,8 @@ struct Inner {
     seconds: Family<Labels<1>, Histogram>,
     connections: Gauge,
     connections_cut: Family<Labels<1>, Counter>,
+    watchers: Gauge,
+    watch_events: Family<Labels<1>, Counter>,
     decisions: Family<Labels<1>, Counter>,
     admissions: Family<Labels<1>, Counter>,
     height: Gauge<u64, AtomicU64>,
@@ -118,6 +120,8 @@ impl Metrics {
             seconds: Family::new_with_constructor(seconds),
             connections: Gauge::default(),
             connections_cut: Family::default(),
+            watchers: Gauge::default(),
+            watch_events: Family::default(),
             decisions: Family::default(),
             admissions: Family::default(),
             height: Gauge::default(),
@@ -158,6 +162,20 @@ impl Metrics {
     /// A connection was cut by us: `reason` is a word of our own.
     pub fn connection_cut(&self, reason: &'static str) {
         self.0.connections_cut.get_or_create(&label("reason", reason)).inc();
+    }
+
+    /// A watcher came (`true`) or went.
+    pub fn watcher(&self, came: bool) {
+        if came {
+            self.0.watchers.inc()
+        } else {
+            self.0.watchers.dec()
+        };
+    }
+
+    /// A watcher was told something: `event` is a word of our own.
+    pub fn watch_event(&self, event: &'static str) {
+        self.0.watch_events.get_or_create(&label("event", event)).inc();
     }
 
     /// What is counted between nodes.
@@ -237,6 +255,8 @@ impl Inner {
         registry.register("http_request_seconds", "Time from head to answer", self.seconds.clone());
         registry.register("http_connections", "Open connections", self.connections.clone());
         registry.register("http_connections_cut", "Connections that the node cut", self.connections_cut.clone());
+        registry.register("watchers", "Who watches the log", self.watchers.clone());
+        registry.register("watch_events", "Events told to watchers", self.watch_events.clone());
         registry.register("decisions", "Questions answered", self.decisions.clone());
         registry.register("admissions", "Records submitted", self.admissions.clone());
         registry.register("height", "The last height", self.height.clone());
@@ -290,6 +310,8 @@ mod tests {
         metrics.admission("duplicate");
         metrics.connection(true);
         metrics.connection_cut("head");
+        [true, true, false].into_iter().for_each(|came| metrics.watcher(came));
+        metrics.watch_event("revoked");
         let network = metrics.network();
         network.peers(3);
         network.received("records", 9);
@@ -337,6 +359,8 @@ mod tests {
                 r#"writ_admissions_total{outcome="duplicate"} 1"#,
                 r#"writ_http_connections_cut_total{reason="head"} 1"#,
                 "writ_http_connections 1",
+                "writ_watchers 1",
+                r#"writ_watch_events_total{event="revoked"} 1"#,
                 "writ_height 3",
                 "writ_log_size 11",
                 "writ_pooled_records 2",

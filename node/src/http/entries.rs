@@ -7,11 +7,11 @@
 //!
 //! The cursor also carries a mark of chain and filters, so one of another walk is refused.
 
-use writ_proto::api::{EntriesPage, Entry, to_nfc};
+use writ_proto::api::{EntriesPage, Entry};
 use writ_proto::block::Outcome;
 use writ_proto::hash::Digest;
 use writ_proto::index::{self, TextId};
-use writ_proto::name::{ActionPattern, NameError, Pattern, Side};
+use writ_proto::name::{ActionPattern, Pattern};
 use writ_proto::record::{Access, AuthorityName, Body, Effect};
 use writ_proto::state::State;
 use writ_proto::time::Excerpt;
@@ -20,6 +20,7 @@ use super::error::ApiError;
 use super::json::answer;
 use super::query::Query;
 use super::receipt::{Standing, entry_at, record_at, standing_of};
+use super::words::Words;
 use super::{Answer, App, Call, cursor};
 use crate::ledger::Ledger;
 
@@ -66,22 +67,7 @@ pub(super) async fn list(app: App, mut call: Call) -> Answer {
 
 impl Filter {
     fn read(query: &mut Query, chain: &Digest) -> Result<Self, ApiError> {
-        let name = |field: &'static str| move |error: NameError| ApiError::bad(field, error.to_string());
-        let pattern = |text: Option<String>, side, field| {
-            text.map(|text| Pattern::from_display(&to_nfc(&text), side).map_err(name(field))).transpose()
-        };
-        let sub = pattern(query.take("sub"), Side::Subject, "sub")?;
-        let obj = pattern(query.take("obj"), Side::Object, "obj")?;
-        let act = query.take("act").map(|text| ActionPattern::parse(&text).map_err(name("act"))).transpose()?;
-        let access = match query.take("access").as_deref() {
-            None => None,
-            Some("granted") => Some(Effect::Grant),
-            Some("denied") => Some(Effect::Deny),
-            Some(other) => {
-                let detail = format!("`{}`, expected `granted` or `denied`", Excerpt::of(other));
-                return Err(ApiError::bad("access", detail));
-            }
-        };
+        let Words { sub, obj, act, access, authority } = Words::read(query)?;
         let rejected_too = match query.take("outcome").as_deref() {
             None | Some("accepted") => false,
             Some("all") => true,
@@ -90,7 +76,6 @@ impl Filter {
                 return Err(ApiError::bad("outcome", detail));
             }
         };
-        let authority: Option<AuthorityName> = query.parsed("authority")?;
         let height = query.number("height", 1, u64::MAX)?;
         let from_index = query.number("from_index", 0, u64::MAX)?;
         let to_index = query.number("to_index", 0, u64::MAX)?;

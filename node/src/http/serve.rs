@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -27,6 +28,7 @@ use super::Api;
 use super::access::Peer;
 use super::pace::{Bounds, Pace, Paced};
 use super::room::Holding;
+use super::watch::WatchLimits;
 use crate::config;
 use crate::metrics::Metrics;
 
@@ -36,6 +38,9 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// Bytes that are buffered for one connection, each way.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// How long bytes may be on their way to a peer of whom nothing is heard: then it is gone. The system's own bound is a
+/// quarter of an hour, and whoever watches is served that long.
+const UNHEARD_MS_MAX: u32 = 60_000;
 /// How long to wait when the system has no more descriptors to give.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -52,8 +57,20 @@ pub struct HttpLimits {
     pub idle_timeout: Duration,
     /// The window in which a peer must take some of its answer.
     pub write_timeout: Duration,
+    /// How often a watcher is told the position.
+    pub watch_beat: Duration,
     /// How long open requests may take to finish once the node stops.
     pub drain_timeout: Duration,
+}
+
+/// Tells whoever answers for long that the node stops.
+#[derive(Clone, Debug)]
+pub(super) struct Stopping(pub(super) watch::Receiver<bool>);
+
+impl HttpLimits {
+    pub(super) fn watch(&self) -> WatchLimits {
+        WatchLimits::within(self.connections_max, self.watch_beat)
+    }
 }
 
 impl Default for HttpLimits {
@@ -64,6 +81,7 @@ impl Default for HttpLimits {
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(10),
+            watch_beat: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(4),
         }
     }
@@ -85,7 +103,7 @@ impl From<&config::Http> for HttpLimits {
 /// requests are answered, or [`HttpLimits::drain_timeout`] is over.
 pub async fn serve(listener: TcpListener, api: Api, limits: HttpLimits, shutdown: impl Future<Output = ()>) {
     let metrics = api.metrics.clone();
-    let router = Api { body_timeout: limits.body_timeout, ..api }.into_router();
+    let router = Api { body_timeout: limits.body_timeout, watch: limits.watch(), ..api }.into_router();
     serve_router(listener, router, metrics, limits, shutdown).await;
 }
 
@@ -193,15 +211,15 @@ impl Doors {
         async move {
             let _slot = slot;
             let pace = entry.pace.clone();
-            // Answers are small and waited for; an error here only costs time.
-            let _ = socket.set_nodelay(true);
+            prepare(&socket);
             let socket = Paced::new(socket, pace.clone(), bounds, move |reason| metrics.connection_cut(reason));
             let service = TowerToHyperService::new(router);
             let serve = {
-                let pace = pace.clone();
+                let (pace, stopping) = (pace.clone(), Stopping(stopping.clone()));
                 move |mut request: Request<Incoming>| {
                     pace.serving();
                     request.extensions_mut().insert(peer);
+                    request.extensions_mut().insert(stopping.clone());
                     let (answer, served) = (service.call(request.map(Body::new)), Served(pace.clone()));
                     async move { Ok::<_, Infallible>(finishing(answer.await, served)) }
                 }
@@ -227,6 +245,13 @@ impl Doors {
             }
         }
     }
+}
+
+/// Makes a socket fit for answers that are small and waited for, and for peers who are gone without a word. An error here
+/// only costs time.
+fn prepare(socket: &TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let _ = set_tcp_user_timeout(socket, UNHEARD_MS_MAX);
 }
 
 fn finishing(answer: Result<Response<Body>, Infallible>, served: Served) -> Response<Holding<Body, Served>> {
@@ -269,5 +294,20 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.doors.open().paces.remove(&self.number);
         self.doors.metrics.connection(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_gives_up_on_a_peer_of_whom_nothing_is_heard() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        prepare(&socket);
+        assert!(socket.nodelay().unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&socket), Ok(UNHEARD_MS_MAX));
     }
 }

@@ -17,4 +17,5 @@ mod refusals;
 mod search;
 mod serve;
 mod strangers;
+mod watch;
 mod world;

@@ -37,7 +37,7 @@ fn ids(entries: &[Value]) -> Vec<String> {
 }
 
 /// A world with some of everything, and its access entries in order.
-fn mixed() -> (World, Vec<Signed>, Vec<Signed>) {
+pub(super) fn mixed() -> (World, Vec<Signed>, Vec<Signed>) {
     let world = World::new();
     let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
     for n in 0..30 {

@@ -58,6 +58,13 @@ pub(super) fn conforms(method: &Method, path: &str, reply: &Reply) -> Result<(),
     fits(schema, &body, "")
 }
 
+/// Whether the data of an event is what the document says.
+pub(super) fn event_conforms(event: &str, data: &Value) -> Result<(), String> {
+    let events = "/paths/~1v1~1watch/get/responses/200/content/text~1event-stream/x-events";
+    let schema = DOCUMENT.pointer(events).and_then(|events| events.get(event));
+    fits(schema.ok_or("the event is not documented")?, data, event)
+}
+
 fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let method = match *method {
         Method::GET | Method::HEAD => "get",
@@ -181,6 +188,7 @@ fn has_pattern(pattern: &str, text: &str) -> bool {
         "^[0-9a-f]{128}$" => hex(128),
         "^[0-9a-f]{32}$" => hex(32),
         "^[A-Za-z0-9+/]{43}=$" => writ_proto::api::digest_from_base64(text).is_some(),
+        "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.[0-9a-f]{16}$" => text.parse::<writ_proto::watch::EventId>().is_ok(),
         "^(0|[1-9][0-9]*)\\.[0-9a-f]{16}$" => writ_proto::api::read_position_token(text).is_some(),
         "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" => text.parse::<writ_proto::record::AuthorityName>().is_ok(),
         time if time.starts_with("^[0-9]{4}-") => text.parse::<writ_proto::time::LedgerTime>().is_ok(),

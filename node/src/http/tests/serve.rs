@@ -13,26 +13,27 @@ use super::super::{HttpLimits, serve};
 use super::world::{World, access};
 
 /// Small bounds, so that the tests take a moment.
-fn small() -> HttpLimits {
+pub(super) fn small() -> HttpLimits {
     HttpLimits {
         connections_max: 100,
         header_timeout: Duration::from_millis(300),
         body_timeout: Duration::from_millis(300),
         idle_timeout: Duration::from_millis(900),
         write_timeout: Duration::from_millis(300),
+        watch_beat: Duration::from_millis(100),
         drain_timeout: Duration::from_millis(600),
     }
 }
 
-struct Served {
-    world: World,
+pub(super) struct Served {
+    pub(super) world: World,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Served {
-    async fn start(limits: HttpLimits) -> Self {
+    pub(super) async fn start(limits: HttpLimits) -> Self {
         let world = World::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -44,12 +45,12 @@ impl Served {
         Self { world, address, stop: Some(stop), task }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Sends `text` on a connection of its own and gives all that comes back until it is closed.
-    async fn exchange(&self, text: impl AsRef<[u8]>) -> String {
+    pub(super) async fn exchange(&self, text: impl AsRef<[u8]>) -> String {
         let mut socket = self.connect().await;
         let _ = socket.write_all(text.as_ref()).await;
         to_end(&mut socket).await
@@ -63,12 +64,17 @@ impl Served {
         began.elapsed()
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         let _ = self.stop.take().unwrap().send(());
+    }
+
+    /// Waits until nobody is served any more.
+    pub(super) async fn ended(self) {
+        self.task.await.unwrap();
     }
 }
 
-async fn to_end(socket: &mut TcpStream) -> String {
+pub(super) async fn to_end(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // An abrupt end is an end too.
     let _ = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut bytes)).await.expect("it ends");
