@@ -164,6 +164,10 @@ impl Client {
         self.transport.nodes()
     }
 
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// A client of each node alone, to compare them.
     pub fn apart(&self) -> impl Iterator<Item = Self> {
         self.transport.apart().map(|transport| Self { transport, trusted: self.trusted.clone() })

@@ -22,6 +22,7 @@
 //! | [`standing`] | the same nodes, asked one by one and compared |
 //! | [`changes`] | what was, what changed, what would change |
 //! | [`search`] | complete answers about many names: who can, what can, what ends |
+//! | [`watch`] | what happens, as it is committed: a stream that goes on by itself |
 //! | [`verify`] | proofs of what a node answers, checked here |
 //! | [`circle`] | who must sign what, as the nodes tell it |
 //! | [`draft`] | a record that goes from hand to hand until enough have signed it |
@@ -51,6 +52,7 @@ pub mod standing;
 pub mod token;
 mod transport;
 pub mod verify;
+pub mod watch;
 pub mod when;
 
 pub use author::{Author, AuthorError};

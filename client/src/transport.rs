@@ -11,6 +11,7 @@
 //! | any other 4xx | the answer: it is about what was asked, and every node would say it |
 //! | 3xx | not followed: nobody but the nodes that were named is asked, or gets to see a token |
 
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -46,6 +47,26 @@ pub(crate) struct Answer {
     pub(crate) node: String,
     pub(crate) body: Vec<u8>,
 }
+
+/// An answer that goes on.
+pub(crate) struct Stream(ureq::BodyReader<'static>);
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
+impl io::Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(|error| match ureq::Error::from(error) {
+            ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, "says nothing any more"),
+            error => io::Error::other(words_of(&error)),
+        })
+    }
+}
+
+type Response = ureq::http::Response<ureq::Body>;
 
 /// The nodes, and the way to them.
 #[derive(Debug)]
@@ -150,6 +171,32 @@ impl Transport {
         fallback.ok_or_else(|| refusal.unwrap_or(ClientError::Unreachable { attempts }))
     }
 
+    /// Opens an answer that goes on and on, of one node: each piece of it comes within `silence`. The errors as for a
+    /// call.
+    pub(crate) fn open(
+        &self,
+        at: usize,
+        path: &str,
+        header: Option<(&str, &str)>,
+        silence: Duration,
+    ) -> Result<Result<Stream, ClientError>, String> {
+        let node = &self.nodes[at];
+        let bearer = self.tokens[at].as_ref().map(Token::header);
+        let bearer = bearer.iter().map(|bearer| ("authorization", bearer.as_str()));
+        let asked = self.agent.get(format!("{node}{path}")).config();
+        let asked = asked.timeout_recv_response(Some(self.answer_within)).timeout_per_read(Some(silence)).build();
+        // Nothing else is ever asked on such a connection.
+        let own = [("accept", "text/event-stream"), ("connection", "close")];
+        let headers = own.into_iter().chain(bearer).chain(header);
+        let sent = headers.fold(asked, |asked, (name, value)| asked.header(name, value)).call();
+        let mut response = sent.map_err(|error| words_of(&error))?;
+        let media = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        if response.status().as_u16() == 200 && media.is_some_and(|media| media.starts_with("text/event-stream")) {
+            return Ok(Ok(Stream(response.into_body().into_reader())));
+        }
+        self.refusal(at, &mut response).map(Err)
+    }
+
     /// Asks one node. The outer error: it could not be reached; the inner one: it said no.
     fn call_node(&self, at: usize, call: &Call<'_>, may_repeat: bool) -> Result<Result<Vec<u8>, ClientError>, String> {
         let node = &self.nodes[at];
@@ -174,23 +221,26 @@ impl Transport {
             Err(ureq::Error::Io(error)) if may_repeat && is_broken(&error) => return self.call_node(at, call, false),
             sent => sent.map_err(|error| words_of(&error))?,
         };
-        let status = response.status().as_u16();
-        let retry_after_s = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| words_of(&error))?;
-        if (200..300).contains(&status) {
-            return Ok(Ok(body));
+        match response.status().as_u16() {
+            200..300 => body_of(&mut response).map(Ok),
+            _ => self.refusal(at, &mut response).map(Err),
         }
-        let node = node.clone();
+    }
+
+    /// What a node says that does not answer. The outer error: it is no word of a node.
+    fn refusal(&self, at: usize, response: &mut Response) -> Result<ClientError, String> {
+        let (node, status) = (self.nodes[at].clone(), response.status().as_u16());
+        let retry_after_s = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = body_of(response)?;
         if (300..400).contains(&status) {
             let reason = format!("status {status}: it sends elsewhere, and only the nodes that are named are asked");
-            return Ok(Err(ClientError::Answer { node, what: "question itself", reason }));
+            return Ok(ClientError::Answer { node, what: "question itself", reason });
         }
-        Ok(Err(match serde_json::from_slice::<Problem>(&body) {
+        Ok(match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => ClientError::Problem { node, problem: Box::new(problem), retry_after_s },
             Err(_) if status >= 500 => return Err(format!("answers status {status}")),
             Err(_) => ClientError::Answer { node, what: "problem that we know", reason: format!("status {status}") },
-        }))
+        })
     }
 }
 
@@ -230,6 +280,12 @@ pub(crate) fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a st
         mark = '&';
     }
     text
+}
+
+/// A whole body.
+fn body_of(response: &mut Response) -> Result<Vec<u8>, String> {
+    let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+    body.map_err(|error| words_of(&error))
 }
 
 /// Whether a connection ended that was there.

@@ -20,6 +20,7 @@ fn help_is_as_it_was_looked_at() {
         "diff",
         "entry",
         "log",
+        "watch",
         "import",
         "export",
         "audit",

@@ -22,6 +22,7 @@ mod state;
 mod status;
 mod submit;
 pub(crate) mod validator;
+mod watch;
 mod what_can;
 mod who_can;
 
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     Entry(entry::Options),
     /// List the entries of the log
     Log(log::Options),
+    /// Tell what happens to entries, as it is committed, until interrupted
+    #[command(after_help = watch::AFTER_HELP)]
+    Watch(watch::Options),
     /// Import a file of access rows, CSV or JSON lines
     #[command(after_help = import::AFTER_HELP)]
     Import(import::Options),
@@ -102,6 +106,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Expiring(options) => expiring::run(&options, context),
         Command::Entry(options) => entry::run(&options, context),
         Command::Log(options) => log::run(&options, context),
+        Command::Watch(options) => watch::run(&options, context),
         Command::Import(options) => import::run(&options, context),
         Command::Export(options) => export::run(&options, context),
         Command::Audit(options) => audit::run(&options, context),

@@ -79,6 +79,11 @@ impl Failure {
         Self::failed("")
     }
 
+    /// Whether it is only that nobody listens any more.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.detail.is_empty()
+    }
+
     /// An error went wrong, with all its causes.
     pub(crate) fn of(error: &dyn Error) -> Self {
         Self::failed(with_causes(error))

@@ -93,7 +93,7 @@ fn what(event: &HistoryEvent, sub: &str, obj: &str) -> String {
 }
 
 /// What else an entry says when it comes.
-fn bounds(entry: &Entry) -> String {
+pub(super) fn bounds(entry: &Entry) -> String {
     let mut text = String::new();
     for (word, time) in [("from", entry.iss), ("until", entry.exp)] {
         text.extend(time.map(|time| format!(", {word} {time}")));
