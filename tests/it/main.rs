@@ -30,3 +30,4 @@ mod tamper;
 mod twins;
 mod upgrade;
 mod verifier;
+mod watch;

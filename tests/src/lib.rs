@@ -31,5 +31,6 @@ pub mod scenario;
 pub mod skip;
 pub mod volume;
 pub mod wait;
+pub mod watcher;
 pub mod world;
 pub mod writ;

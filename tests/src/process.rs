@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::wait;
@@ -69,6 +70,22 @@ impl Process {
     /// SIGTERM: asks it to stop.
     pub fn ask_to_stop(&self) {
         self.signal("TERM");
+    }
+
+    /// SIGINT, as from a keyboard.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// The lines of its standard output, as they come; it must have been asked to be a pipe.
+    pub fn lines(&mut self) -> Receiver<String> {
+        let pipe = self.stdout().expect("stdout is a pipe that nobody has taken");
+        let (lines, receiver) = channel();
+        std::thread::spawn(move || {
+            // Whoever listened has gone, or the program has.
+            let _ = BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| lines.send(line));
+        });
+        receiver
     }
 
     /// SIGSTOP: it stands still, and does not notice.
