@@ -90,7 +90,6 @@ pub struct WatchEvent {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one at a time, nearly all of them the large one")]
 pub enum News {
     /// An entry came in. It stands as it was then: not revoked.
     Entry(Entry),
