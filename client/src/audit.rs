@@ -282,7 +282,7 @@ fn verify_all(state: &State, block: &Block) -> Result<Vec<Verified>, Finding> {
         part: Part::Record(at),
         code: Some(refusal.code),
         offset: None,
-        detail: match refusal.field {
+        detail: match refusal.path() {
             Some(field) => format!("`{field}`: {}", refusal.detail),
             None => refusal.detail,
         },

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use writ_proto::api::{
     AuthorityAnswer, Batch, BatchAnswer, BatchResult, BriefAnswer, BriefResult, CheckAnswer, ConsistencyAnswer,
     EntriesPage, Entry, HeaderAnswer, HeadersPage, InclusionAnswer, ParametersAnswer, Receipt, RecordStatus, Status,
-    ValidatorAnswer, to_base64,
+    ValidatorAnswer, position_token, read_position_token, to_base64,
 };
+use writ_proto::block::{BLOCK_VERSION, CommitLeaf};
 use writ_proto::checkpoint::Cosigners;
 use writ_proto::export::Frame;
 use writ_proto::genesis::Genesis;
@@ -260,7 +261,8 @@ impl Client {
         let receipt: Receipt = read_json(&answer.node, &answer.body, "record")?;
         let found = verify::check_record(id, &receipt).map_err(|fault| proof(&answer.node, fault))?;
         if let Some((record, _)) = found {
-            self.check_trusted(&answer.node, &record, &receipt)?;
+            // What an entry's receipt proves is its set.
+            self.check_trusted(&answer.node, &record, &Receipt { id: record.id(), ..receipt.clone() })?;
         }
         Ok((receipt, text_of(&answer.node, answer.body, "record")?))
     }
@@ -358,6 +360,23 @@ impl Client {
             what: "header",
             reason: format!("the header of block {height} is missing"),
         })
+    }
+
+    /// The size that the log had at a position, which must be one of the nodes' chain.
+    pub fn size_at(&self, position: &str) -> Result<u64, ClientError> {
+        let wrong = |reason: String| ClientError::Answer { node: self.nodes()[0].clone(), what: "position", reason };
+        let (height, mark) =
+            read_position_token(position).ok_or_else(|| wrong(format!("`{position}` is no position token")))?;
+        if height == 0 {
+            return Ok(0);
+        }
+        let answer = self.header(height)?;
+        // The hash that the token has the start of is ours.
+        let leaf = CommitLeaf { version: BLOCK_VERSION, header: answer.header, executed: answer.executed };
+        if position_token(height, &leaf.hash()).split_once('.').is_none_or(|(_, own)| own != mark) {
+            return Err(wrong(format!("it names another block at height {height} than this chain has")));
+        }
+        Ok(leaf.executed.log_size + 1)
     }
 
     /// The proof that a record is in the log at a size; check it with [`verify::check_inclusion`].

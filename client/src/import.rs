@@ -23,6 +23,7 @@
 //! | [`plan`] | from rows, journal and what was found to the records to send: pure |
 //! | [`journal`] | what a file's rows were resolved to, torn tails and all |
 //! | [`run`] | the loop that sends batches and counts |
+//! | [`whole`] | the whole file as one set, all or nothing |
 //! | [`preview`] | the same plan, told by a node instead of sent |
 
 pub mod journal;
@@ -30,5 +31,6 @@ pub mod plan;
 pub mod preview;
 pub mod rows;
 pub mod run;
+pub mod whole;
 
 pub use run::{Failure, Ledger, Refused, Summary, import};

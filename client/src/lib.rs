@@ -48,6 +48,7 @@ pub mod export;
 pub mod import;
 pub mod keys;
 pub mod search;
+pub mod set;
 pub mod standing;
 pub mod token;
 mod transport;

@@ -123,6 +123,7 @@ fn check_covered(record: &[u8], place: &Place, checkpoint: &Checkpoint) -> Resul
 /// bytes there must be the receipt's `record`.
 pub fn check_receipt(record: &Signed, receipt: &Receipt) -> Result<Option<View>, ProofFault> {
     check_id(record.id(), receipt.id)?;
+    check_entries(record, receipt)?;
     let Some(place) = &receipt.place else {
         return if is_settled(receipt.status) { Err(ProofFault::NoPlace) } else { Ok(None) };
     };
@@ -180,17 +181,20 @@ pub fn check_batch(records: &[Signed], answer: &BriefAnswer) -> Result<(), Proof
     Ok(())
 }
 
-/// Whether `GET /v1/records/{id}` gave that record and proves where it stands. Gives the record too, if
-/// it is there.
+/// Whether `GET /v1/records/{id}` gave that record, or the set that made the entry of that id, and proves where it
+/// stands. Gives the record too, if it is there.
 pub fn check_record(id: RecordId, receipt: &Receipt) -> Result<Option<(Signed, View)>, ProofFault> {
     check_id(id, receipt.id)?;
     let Some(place) = &receipt.place else {
         return if is_settled(receipt.status) { Err(ProofFault::NoPlace) } else { Ok(None) };
     };
     let text = receipt.record.as_ref().ok_or(ProofFault::Unreadable { member: "record" })?;
-    let bytes = stored(id, text)?;
-    let view = check_place(&bytes, place)?;
-    let signed = Signed::decode(bytes).map_err(|_| ProofFault::Unreadable { member: "record" })?;
+    let signed = read_record(text)?;
+    if !signed.entries().any(|made| made.id == id) {
+        check_id(id, signed.id())?;
+    }
+    check_entries(&signed, receipt)?;
+    let view = check_place(signed.bytes(), place)?;
     Ok(Some((signed, view)))
 }
 
@@ -220,11 +224,24 @@ fn check_id(expected: RecordId, found: RecordId) -> Result<(), ProofFault> {
 
 /// The bytes of a record in the log, if they are that record's.
 fn stored(id: RecordId, text: &str) -> Result<Vec<u8>, ProofFault> {
-    let unreadable = ProofFault::Unreadable { member: "record" };
-    let bytes = from_base64(text).ok_or(unreadable.clone())?;
-    let signed = Signed::decode(bytes).map_err(|_| unreadable)?;
+    let signed = read_record(text)?;
     check_id(id, signed.id())?;
     Ok(signed.bytes().to_vec())
+}
+
+fn read_record(text: &str) -> Result<Signed, ProofFault> {
+    let unreadable = ProofFault::Unreadable { member: "record" };
+    let bytes = from_base64(text).ok_or(unreadable.clone())?;
+    Signed::decode(bytes).map_err(|_| unreadable)
+}
+
+/// Whether the entries that a receipt names, if it does, are those of the set.
+fn check_entries(record: &Signed, receipt: &Receipt) -> Result<(), ProofFault> {
+    let own = record.entries().filter(|made| made.member.is_some()).map(|made| made.id);
+    if receipt.entries.is_empty() || own.eq(receipt.entries.iter().copied()) {
+        return Ok(());
+    }
+    Err(ProofFault::Unreadable { member: "entries" })
 }
 
 fn hashes(member: &'static str, texts: &[String], max: usize) -> Result<Vec<Digest>, ProofFault> {

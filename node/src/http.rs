@@ -37,6 +37,7 @@ mod records;
 mod room;
 mod search;
 mod serve;
+mod sets;
 #[cfg(test)]
 mod tests;
 mod watch;

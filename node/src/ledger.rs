@@ -420,10 +420,14 @@ impl Ledger {
         if let Some(place) = self.0.store.place(id)? {
             return Ok(Fate::Settled(place));
         }
-        Ok(self.0.store.refusal(id)?.map_or(Fate::Unknown, |stored| {
-            let field = stored.field.as_deref().and_then(known_field);
-            Fate::Refused(Refusal { code: stored.code, field, detail: stored.detail })
-        }))
+        if let Some(stored) = self.0.store.refusal(id)? {
+            let (member, field) = stored.field.as_deref().map_or((None, None), read_path);
+            return Ok(Fate::Refused(Refusal { code: stored.code, field, member, detail: stored.detail }));
+        }
+        // An entry of a set stands where its set does.
+        let member = self.read().settled(id);
+        let place = member.map(|settled| self.0.store.place_at(settled.index)).transpose()?.flatten();
+        Ok(place.map_or(Fate::Unknown, Fate::Settled))
     }
 
     /// Waits until a record is settled or refused, or `deadline`; says what is known then.
@@ -628,9 +632,18 @@ impl Ledger {
     }
 }
 
+/// The two parts of [`Refusal::path`].
+fn read_path(path: &str) -> (Option<u8>, Option<&'static str>) {
+    let member = path.strip_prefix("members[").and_then(|rest| rest.split_once(']'));
+    match member.and_then(|(place, rest)| Some((place.parse().ok()?, rest))) {
+        Some((place, rest)) => (Some(place), rest.strip_prefix('.').and_then(known_field)),
+        None => (None, known_field(path)),
+    }
+}
+
 /// The name of a record's member as a fixed text: a stored refusal brings it back as any text.
 fn known_field(field: &str) -> Option<&'static str> {
-    const FIELDS: [&str; 15] = [
+    const FIELDS: [&str; 17] = [
         "sub",
         "obj",
         "act",
@@ -646,6 +659,8 @@ fn known_field(field: &str) -> Option<&'static str> {
         "effect",
         "signatures",
         "record",
+        "members",
+        "unchanged_since",
     ];
     FIELDS.into_iter().find(|known| *known == field)
 }

@@ -52,9 +52,9 @@ use writ_proto::genesis::PROTOCOL;
 /// How long threads that still work may take once the node has stopped.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// As [`run`], of a program that speaks the protocol up to version `speaks`: of a newer build than this one. Version 2
-/// is not made yet and changes nothing but the number in a block's header; the test of a network of two builds lives on
-/// that.
+/// As [`run`], of a program that speaks the protocol up to version `speaks`: of a newer build than this one. The version
+/// after [`PROTOCOL`] is not made yet and changes nothing but the number in a block's header; the test of a network of two
+/// builds lives on that.
 pub fn run_speaking(command: Command, speaks: u32) -> anyhow::Result<()> {
     match command {
         Command::Run { home, listen } => run_node(home, listen, speaks),

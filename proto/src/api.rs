@@ -26,6 +26,7 @@ use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::hash::Digest;
@@ -62,6 +63,33 @@ pub fn is_readable(text: &str) -> bool {
 /// when two of them come from different chains.
 pub fn position_token(height: u64, commit_leaf: &Digest) -> String {
     alloc::format!("{height}.{}", hex::encode(&commit_leaf.0[..8]))
+}
+
+/// Since when nothing may have changed: since the log had a size, or since a position, which is a block's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Since {
+    /// Leaves in the log.
+    Size(u64),
+    /// A [`position_token`].
+    Position(String),
+}
+
+/// A text that says no [`Since`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the `position` of an answer, or a size of the log")]
+pub struct SinceError;
+
+impl core::str::FromStr for Since {
+    type Err = SinceError;
+
+    fn from_str(text: &str) -> Result<Self, SinceError> {
+        if read_position_token(text).is_some() {
+            return Ok(Self::Position(text.into()));
+        }
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| plain).map(Self::Size).ok_or(SinceError)
+    }
 }
 
 /// The two parts of a [`position_token`].

@@ -90,7 +90,7 @@ pub struct Decision {
     /// Why; [`Decision::is_granted`] follows from it.
     pub why: Why,
     /// The log indexes of the entries that decided, ascending: all denials that apply, or all grants and
-    /// the memberships on one shortest path to each.
+    /// the memberships on one shortest path to each. Entries of one set share an index.
     pub entries: Vec<u64>,
     /// The ids of the same entries, in the same order.
     pub ids: Vec<RecordId>,
@@ -115,8 +115,8 @@ impl Decision {
 pub struct ReachedRole {
     /// Its full name.
     pub role: Box<str>,
-    /// The log index of the membership grant over which it was first reached.
-    pub over: u64,
+    /// The id of the membership grant over which it was first reached.
+    pub over: RecordId,
     /// Whether a membership denial keeps its grants away.
     pub denied: bool,
     /// Whether its grants count.
@@ -238,7 +238,7 @@ impl Reach {
             let why = if denials.iter().any(|(_, definite)| *definite) { Why::Deny } else { Why::Indeterminate };
             (why, denials.into_iter().map(|(entry, _)| entry).collect::<Vec<EntryOrdinal>>())
         };
-        // Ordinals ascend as indexes do.
+        // Ordinals ascend as indexes do, and places within a set.
         entries.sort_unstable();
         entries.dedup();
         Decision {

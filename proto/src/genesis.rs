@@ -22,8 +22,11 @@ use crate::refusal::{Code, Refusal};
 use crate::scope::Scope;
 use crate::time::LedgerTime;
 
-/// The protocol version that chains start with, and the highest that this code speaks.
-pub const PROTOCOL: u32 = 1;
+/// The protocol version that new chains start with, and the highest that this code speaks: it speaks all below, too.
+pub const PROTOCOL: u32 = 2;
+
+/// The first protocol version that carries out atomic sets.
+pub const PROTOCOL_OF_SETS: u32 = 2;
 
 /// Where a chain starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,11 +130,11 @@ impl Genesis {
     /// key admitted with its proof of possession.
     pub fn check(&self) -> Result<(), Refusal> {
         let refuse = |code, field, detail: String| Err(Refusal::of(code, field, detail));
-        if self.protocol != PROTOCOL {
+        if !(1..=PROTOCOL).contains(&self.protocol) {
             return refuse(
                 Code::Unsupported,
                 "protocol",
-                format!("protocol version {}, this program speaks {PROTOCOL}", self.protocol),
+                format!("protocol version {}, this program speaks 1 to {PROTOCOL}", self.protocol),
             );
         }
         let plain = |b: u8| b.is_ascii_graphic() && b != b'+';

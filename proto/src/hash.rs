@@ -132,6 +132,8 @@ pub enum Domain {
     Record,
     /// The id of a record.
     RecordId,
+    /// The id of an access entry that a set makes.
+    Member,
     /// The chain id: hash of the genesis.
     Genesis,
     /// The id of a public key.
@@ -158,9 +160,10 @@ pub enum Domain {
 
 impl Domain {
     /// Every tag, for the test that they differ and for `docs/format.md`.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Record,
         Self::RecordId,
+        Self::Member,
         Self::Genesis,
         Self::KeyId,
         Self::Possession,
@@ -179,6 +182,7 @@ impl Domain {
         match self {
             Self::Record => b"writ/record/v1\0",
             Self::RecordId => b"writ/id/v1\0",
+            Self::Member => b"writ/member/v1\0",
             Self::Genesis => b"writ/genesis/v1\0",
             Self::KeyId => b"writ/key/v1\0",
             Self::Possession => b"writ/possession/v1\0",

@@ -14,7 +14,7 @@
 //! about now reads live entries only, so dead ones cost it nothing.
 //!
 //! Every look-up costs the same however many entries there are: texts, pairs and ids lie in hash tables under
-//! a key of this process. An entry takes 88 bytes, a pair 56, a text its own length and 16, and each a few
+//! a key of this process. An entry takes 88 bytes, a pair 64, a text its own length and 16, and each a few
 //! more in its table; an entry with an end some 24 more, one that was revoked 40.
 //!
 //! Everything here follows from the log and can be rebuilt from it.
@@ -52,8 +52,10 @@ pub(crate) use pairs::{Glimpse, Mark, Pair};
 pub struct Entry<'a> {
     /// Its id.
     pub id: RecordId,
-    /// Its leaf in the log.
+    /// Its leaf in the log: the entries of a set share one.
     pub index: u64,
+    /// Its place among the members of the set that made it, from 0, if one did.
+    pub member: Option<u8>,
     /// Its block.
     pub height: u64,
     /// The time of its block.
@@ -160,8 +162,13 @@ impl Index {
 
     /// The access entries from leaf `index` of the log on, in its order. O(log n) to begin.
     pub fn entries_from(&self, index: u64) -> impl Iterator<Item = Entry<'_>> {
+        self.entries_from_member(index, 0)
+    }
+
+    /// The same, but of leaf `index` itself, if it is a set's, only from the member at place `member` on.
+    pub fn entries_from_member(&self, index: u64, member: u8) -> impl Iterator<Item = Entry<'_>> {
         let slots = self.entries.slots();
-        let first = slots.partition_point(|slot| slot.index < index);
+        let first = slots.partition_point(|slot| (slot.index, slot.member().unwrap_or(0)) < (index, member));
         (first..slots.len()).filter_map(|at| Some(self.entry(EntryOrdinal::try_from(at).ok()?)))
     }
 
@@ -188,6 +195,7 @@ impl Index {
         Entry {
             id: self.entries.id(ordinal),
             index: slot.index,
+            member: slot.member(),
             height: slot.height(),
             added: self.time_of(slot.height()).expect("an entry's block has a time"),
             authority,
@@ -204,11 +212,9 @@ impl Index {
         }
     }
 
-    /// The access entry at leaf `index` of the log, if there is one. O(log n).
-    pub fn by_index(&self, index: u64) -> Option<Entry<'_>> {
-        let slots = self.entries.slots();
-        let at = slots.binary_search_by_key(&index, |slot| slot.index).ok()?;
-        Some(self.entry(EntryOrdinal::try_from(at).ok()?))
+    /// The access entries at leaf `index` of the log: none, one, or those of a set. O(log n) to begin.
+    pub fn entries_at(&self, index: u64) -> impl Iterator<Item = Entry<'_>> {
+        self.entries_from(index).take_while(move |entry| entry.index == index)
     }
 
     /// The ordinal of the access entry with this id, if there is one.
@@ -321,6 +327,11 @@ impl Index {
         self.pairs.get(sub, obj)
     }
 
+    /// The last leaf of the log that brought an entry on exactly these two, or ended one.
+    pub(crate) fn changed(&self, sub: &str, obj: &str) -> Option<u64> {
+        Some(self.pair(self.text_id(sub)?, self.text_id(obj)?)?.changed)
+    }
+
     /// The pairs of a subject, as it stands on entries, in the order in which they came.
     pub(crate) fn pairs_of_sub(&self, sub: TextId) -> impl Iterator<Item = &Pair> {
         self.pairs.of_sub(sub)
@@ -422,7 +433,7 @@ impl Index {
 
     /// Adds an entry of the block at `height` and gives its ordinal. Entries come in the order of the log.
     pub(crate) fn insert(&mut self, new: NewEntry<'_>) -> EntryOrdinal {
-        let NewEntry { id, access, index, height, added, authority, root, signers } = new;
+        let NewEntry { id, access, index, member, height, added, authority, root, signers } = new;
         let (sub, obj) = (self.texts.intern(access.sub.as_str()), self.texts.intern(access.obj.as_str()));
         let act = self.texts.intern(access.act.as_str());
         if access.act.as_exact().is_some() {
@@ -436,12 +447,13 @@ impl Index {
         self.roles.extend(
             [(&access.sub, sub), (&access.obj, obj)].iter().filter(|(name, _)| is_role(name)).map(|(_, id)| *id),
         );
-        let ordinal = self.entries.push(NewSlot { id, index, start, end, height, issuer, sub, obj, act, cond, effect });
+        let slot = NewSlot { id, index, start, end, height, issuer, sub, obj, act, cond, effect, member };
+        let ordinal = self.entries.push(slot);
         let is_live = end.is_none_or(|end| end > added);
         if let (true, Some(end)) = (is_live, end) {
             self.ending.insert((end, ordinal));
         }
-        self.tracks_of(ordinal, |track| track.push(ordinal, is_live));
+        self.tracks_of(ordinal, |track| track.push(ordinal, is_live)).changed = index;
         ordinal
     }
 
@@ -456,7 +468,9 @@ impl Index {
         }
         self.endings.push(slot.index.max(revoked.by), ordinal);
         self.entries.revoke(ordinal, revoked);
-        self.tracks_of(ordinal, |track| track.retire(ordinal));
+        let pair = self.tracks_of(ordinal, |track| track.retire(ordinal));
+        // What waited for its target is older than that.
+        pair.changed = pair.changed.max(revoked.by);
     }
 
     /// Moves to the next block, of time `time`: what ended by then is past.
@@ -472,8 +486,8 @@ impl Index {
         }
     }
 
-    /// Every list that an entry stands on.
-    fn tracks_of(&mut self, ordinal: EntryOrdinal, mut change: impl FnMut(&mut Track)) {
+    /// Changes every list that an entry stands on, and gives its pair.
+    fn tracks_of(&mut self, ordinal: EntryOrdinal, mut change: impl FnMut(&mut Track)) -> &mut Pair {
         let Slot { sub, obj, act, effect, .. } = *self.entries.get(ordinal);
         let is_member = self.texts.get(act) == Action::MEMBER;
         match effect {
@@ -491,7 +505,9 @@ impl Index {
             }
             Effect::Grant | Effect::Deny => {}
         }
-        change(self.pairs.enter(sub, obj, ordinal).track(effect));
+        let pair = self.pairs.enter(sub, obj, ordinal);
+        change(pair.track(effect));
+        pair
     }
 
     fn intern_issuer(&mut self, issuer: Issuer) -> u32 {
@@ -509,6 +525,7 @@ pub(crate) struct NewEntry<'a> {
     pub(crate) id: RecordId,
     pub(crate) access: &'a Access,
     pub(crate) index: u64,
+    pub(crate) member: Option<u8>,
     pub(crate) height: u64,
     pub(crate) added: LedgerTime,
     pub(crate) authority: u32,

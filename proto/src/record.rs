@@ -22,7 +22,7 @@ mod kinds;
 
 pub(crate) use access::may_cover_role;
 pub use access::{Access, Effect};
-pub use envelope::{Nonce, RecordId, Signed, Statement, Verified};
+pub use envelope::{Made, Nonce, RecordId, Signed, Statement, Verified};
 pub(crate) use kinds::check_keys;
 pub use kinds::{
     AtomicSet, AuthorityChange, AuthorityName, AuthorityNameError, Body, Class, EnrolledKey, Kind, ParameterChange,

@@ -3,6 +3,7 @@
 //! The same codes stand in HTTP answers, in receipts, and, as numbers, in the outcomes that a block
 //! commits to. The numbers are part of the protocol and never change their meaning.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -115,6 +116,8 @@ pub struct Refusal {
     pub code: Code,
     /// The member at fault, by its JSON name, where one is.
     pub field: Option<&'static str>,
+    /// The place, from 0, of the member of a set at fault, where one is.
+    pub member: Option<u8>,
     /// What was found and what was expected.
     pub detail: String,
 }
@@ -122,12 +125,27 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that blames `field`.
     pub fn of(code: Code, field: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, field: Some(field), detail: detail.into() }
+        Self { code, field: Some(field), member: None, detail: detail.into() }
     }
 
     /// A refusal of the whole.
     pub fn whole(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, field: None, detail: detail.into() }
+        Self { code, field: None, member: None, detail: detail.into() }
+    }
+
+    /// The same, of what stands at this place of a set.
+    #[must_use]
+    pub fn in_member(self, place: u8) -> Self {
+        Self { member: Some(place), ..self }
+    }
+
+    /// What is at fault, in words for people and JSON: `exp`, `members[3].exp`, `members[3]`.
+    pub fn path(&self) -> Option<String> {
+        match (self.member, self.field) {
+            (None, field) => field.map(Into::into),
+            (Some(place), None) => Some(format!("members[{place}]")),
+            (Some(place), Some(field)) => Some(format!("members[{place}].{field}")),
+        }
     }
 }
 
@@ -144,5 +162,18 @@ mod tests {
         }
         assert_eq!(Code::from_number(0), None);
         assert_eq!(Code::from_number(17), None);
+    }
+
+    #[test]
+    fn a_path_names_the_member_of_a_set_and_its_field() {
+        let (of_field, whole) = (Refusal::of(Code::BadRequest, "exp", ""), Refusal::whole(Code::BadRequest, ""));
+        for (refusal, path) in [
+            (whole.clone(), None),
+            (of_field.clone(), Some("exp")),
+            (whole.in_member(0), Some("members[0]")),
+            (of_field.in_member(63), Some("members[63].exp")),
+        ] {
+            assert_eq!(refusal.path().as_deref(), path);
+        }
     }
 }

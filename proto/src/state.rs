@@ -14,7 +14,9 @@
 mod authority;
 mod changes;
 mod execution;
+mod overlay;
 mod protocol;
+mod set;
 mod signers;
 mod turns;
 mod validators;
@@ -38,11 +40,12 @@ use crate::index::{EntryOrdinal, HashKey, Index, NewEntry};
 use crate::key::{KeyId, PublicKey, Signature};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX};
 use crate::merkle::Frontier;
-use crate::record::{Body, RecordId, Signed, ValidatorKeys, Verified};
+use crate::record::{AtomicSet, Body, Made, RecordId, Signed, ValidatorKeys, Verified};
 use crate::refusal::{Code, Refusal};
 use crate::time::LedgerTime;
 use execution::{Execution, Judgement};
 pub(crate) use execution::{not_ones_own, too_many_grants, too_many_memberships};
+use overlay::Overlay;
 use protocol::Protocols;
 use turns::Turns;
 use validators::Validators;
@@ -60,7 +63,7 @@ pub struct Tip {
     pub block: Digest,
 }
 
-/// A record that is in the log.
+/// A record that is in the log, or an entry that a set in the log made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// Its leaf.
@@ -261,7 +264,7 @@ impl State {
         &self.index
     }
 
-    /// Where a record stands in the log, if it does.
+    /// Where a record, or an entry that a set made, stands in the log, if it does.
     pub fn settled(&self, id: &RecordId) -> Option<Settled> {
         if let Some(entry) = self.index.by_id(id) {
             return Some(Settled { index: self.index.slot(entry).index, entry: Some(entry) });
@@ -313,9 +316,16 @@ impl State {
     /// Whether a record could be accepted in a block of time `time` on top of this state.
     pub fn admit(&self, record: &Verified, time: LedgerTime) -> Result<(), Refusal> {
         match Execution::new(self, time).judge(record)? {
-            Judgement::Accepted => Ok(()),
+            Judgement::Accepted(_) => Ok(()),
             Judgement::Rejected(refusal) => Err(refusal),
         }
+    }
+
+    /// Whether a set of an authority could be accepted in a block of time `time` on top of this state, if it were signed.
+    pub fn admit_set(&self, authority: u32, set: &AtomicSet, time: LedgerTime) -> Result<(), Refusal> {
+        // An id that no set has: it names only what is thrown away.
+        let id = RecordId(Digest::ZERO);
+        Execution::new(self, time).judge_set(authority, id, set, &mut Overlay::default())
     }
 
     /// Builds the next block from `records`, in this order, as many as fit; what is inadmissible is left
@@ -407,22 +417,25 @@ impl State {
         let header = &changes.leaf.header;
         assert_eq!(header.previous, self.tip.commit_leaf, "changes are committed on the state that they were made on");
         for placed in &changes.records {
-            match (placed.record.signed().body(), placed.is_accepted()) {
-                (Body::Access(access), true) => {
-                    self.index.insert(NewEntry {
-                        id: placed.record.id(),
-                        access,
-                        index: placed.index,
-                        height: header.height,
-                        added: header.time,
-                        authority: placed.record.authority,
-                        root: self.authorities.root_of(placed.record.authority),
-                        signers: self.authorities.intern_signers(&placed.record.keys),
-                    });
-                }
-                _ => {
-                    self.others.insert(placed.record.id(), placed.index);
-                }
+            let Placed { index, record, .. } = placed;
+            if !placed.is_accepted() || !matches!(record.signed().body(), Body::Access(_)) {
+                self.others.insert(record.id(), *index);
+            }
+            if !placed.is_accepted() {
+                continue;
+            }
+            for Made { id, member, access } in record.signed().entries() {
+                self.index.insert(NewEntry {
+                    id,
+                    access,
+                    index: *index,
+                    member,
+                    height: header.height,
+                    added: header.time,
+                    authority: record.authority,
+                    root: self.authorities.root_of(record.authority),
+                    signers: self.authorities.intern_signers(&record.keys),
+                });
             }
         }
         for (target, revoked) in &changes.revoked {

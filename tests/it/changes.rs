@@ -133,7 +133,8 @@ fn statements(
 }
 
 fn preview(http: &Http, by: &str, statements: Vec<Proposal>) -> PreviewAnswer {
-    let asked = PreviewAsked { issuing_auth: by.parse().expect("a name"), statements, limit: None };
+    let issuing_auth = by.parse().expect("a name");
+    let asked = PreviewAsked { issuing_auth, statements, atomic: false, unchanged_since: None, limit: None };
     let body = serde_json::to_vec(&asked).expect("texts and numbers are JSON");
     let told: PreviewAnswer = http.post("/v1/preview", "application/json", &body).expect(200, "a preview");
     assert!(!told.more);

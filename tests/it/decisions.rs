@@ -12,7 +12,7 @@ use writ_proto::api::CheckAnswer;
 use writ_proto::block::Outcome;
 use writ_proto::decision::{Moment, Question, Truth, Why};
 use writ_proto::name::{Action, Name};
-use writ_proto::record::{Access, Body, Effect, Signed};
+use writ_proto::record::{Access, AtomicSet, Body, Effect, RecordId, SetMember, Signed};
 use writ_proto::time::{Interval, LedgerTime};
 use writ_tests::auditor::Follower;
 use writ_tests::http::{Http, escape};
@@ -89,6 +89,7 @@ struct Character {
     memberships: u64,
     denials: u64,
     revocations: u64,
+    sets: u64,
 }
 
 /// The names of one ledger, and what was said with them.
@@ -115,6 +116,7 @@ impl Ledger {
             memberships: *random.pick(&[10, 35, 50]),
             denials: *random.pick(&[0, 10, 30]),
             revocations: *random.pick(&[0, 10, 25]),
+            sets: *random.pick(&[0, 10, 30]),
         };
         let names = |form: &str, ids: &[&str]| -> Vec<String> {
             ids.iter().map(|id| form.replace('#', &number.to_string()).replace('@', id)).collect()
@@ -160,8 +162,14 @@ impl Ledger {
             return revocation(world, by, &target, random);
         }
         let by = *random.pick(&ROOTS);
-        let entry = self.entry(random);
-        let signed = world.issuer(by).sign(Body::Access(entry));
+        let body = match random.percent(self.character.sets) {
+            true => {
+                let members = (0..1 + random.below(4)).map(|_| SetMember::Access(self.entry(random))).collect();
+                Body::Set(AtomicSet { members, unchanged_since: None })
+            }
+            false => Body::Access(self.entry(random)),
+        };
+        let signed = world.issuer(by).sign(body);
         self.made.push((by, signed.clone()));
         if random.percent(self.character.revocations / 4) {
             self.held_back.push(signed.clone());
@@ -211,7 +219,7 @@ impl Ledger {
         let mut act = if obj.starts_with("role:") { "member" } else { *random.pick(&["read", "write"]) }.to_owned();
         if !self.made.is_empty() && random.percent(90) {
             let (_, signed) = random.pick(&self.made);
-            if let Body::Access(entry) = signed.body() {
+            if let Some(entry) = signed.entries().next().map(|made| made.access) {
                 let exact = |text: &str| !text.contains('*');
                 if exact(entry.sub.as_str()) && random.percent(60) {
                     sub = entry.sub.as_str().to_owned();
@@ -238,10 +246,11 @@ impl Ledger {
 /// Most of the time a revocation that is right; sometimes a stranger's, or one of the wrong effect.
 fn revocation(world: &World, by: &str, target: &Signed, random: &mut Random) -> Signed {
     let by = if random.percent(85) { by } else { *random.pick(&ROOTS) };
-    let Body::Access(entry) = target.body() else { unreachable!("only entries are revoked") };
-    let other = if entry.effect == Effect::Grant { Effect::Deny } else { Effect::Grant };
-    let effect = if random.percent(90) { entry.effect } else { other };
-    world.issuer(by).revoke(target.id(), effect)
+    let made: Vec<(RecordId, Effect)> = target.entries().map(|made| (made.id, made.access.effect)).collect();
+    let (target, right) = *random.pick(&made);
+    let other = if right == Effect::Grant { Effect::Deny } else { Effect::Grant };
+    let effect = if random.percent(90) { right } else { other };
+    world.issuer(by).revoke(target, effect)
 }
 
 fn around_now(random: &mut Random) -> u64 {
@@ -259,7 +268,7 @@ fn ask(http: &Http, follower: &Follower, ledger: &Ledger, count: usize, random: 
         .records()
         .iter()
         .filter(|logged| logged.outcome == Outcome::Accepted)
-        .filter_map(|logged| LogRecord::new(logged.index, logged.height, logged.added, &logged.signed))
+        .flat_map(|logged| LogRecord::all_of(logged.index, logged.height, logged.added, &logged.signed))
         .collect();
     let instants: Vec<u64> =
         follower.times().iter().map(|time| time.as_millis()).chain(ledger.instants.iter().copied()).collect();
@@ -297,7 +306,7 @@ fn ask(http: &Http, follower: &Follower, ledger: &Ledger, count: usize, random: 
         }
         let moment = Moment { interval, height: known };
         let naive = naive::decide(&log, &question, &moment, &|_| Truth::Indeterminate);
-        compare(&answer, &naive, &moment, follower).unwrap_or_else(|difference| {
+        compare(&answer, &naive, &moment, &log).unwrap_or_else(|difference| {
             panic!("{query} ({way}, {moment:?}): {difference}\nnode:  {answer:?}\nnaive: {naive:?}\n{}", words(&log))
         });
         *tally.whys.entry(answer.why).or_default() += 1;
@@ -316,7 +325,7 @@ fn interval_of(answer: &CheckAnswer, before: LedgerTime) -> Interval {
     Interval::new(lo, hi).expect("an interval in order")
 }
 
-fn compare(answer: &CheckAnswer, naive: &naive::Answer, moment: &Moment, follower: &Follower) -> Result<(), String> {
+fn compare(answer: &CheckAnswer, naive: &naive::Answer, moment: &Moment, log: &[LogRecord]) -> Result<(), String> {
     let granted = naive.why == Why::Grant;
     let decision = if granted { Effect::Grant } else { Effect::Deny };
     if (answer.decision, answer.why.as_str()) != (decision, naive.why.as_str()) {
@@ -327,7 +336,8 @@ fn compare(answer: &CheckAnswer, naive: &naive::Answer, moment: &Moment, followe
     }
     let mut entries = Vec::new();
     for id in &answer.entries {
-        entries.push(follower.find(id).ok_or_else(|| format!("{id} is not in the log"))?.index);
+        let entry = log.iter().find(|record| record.id == *id);
+        entries.push(entry.ok_or_else(|| format!("{id} is not in the log"))?.place());
     }
     naive.agrees_with(naive.why, &entries, answer.valid_until)
 }

@@ -25,6 +25,7 @@ mod powercut;
 mod rot;
 mod searches;
 mod seed_tuple;
+mod sets;
 mod story;
 mod tamper;
 mod twins;

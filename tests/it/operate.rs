@@ -333,7 +333,7 @@ fn exit_codes_say_who_must_act() {
     writ_node(&run).expect(8).says("chmod 600");
     mend();
     let mend = spoil("genesis.json", &|path| {
-        let text = fs::read_to_string(path).expect("it is text").replace("\"protocol\": 1", "\"protocol\": 99");
+        let text = fs::read_to_string(path).expect("it is text").replace("\"protocol\": 2", "\"protocol\": 99");
         fs::write(path, text).expect("it can be written");
     });
     writ_node(&run).expect(7).says("protocol version 99");

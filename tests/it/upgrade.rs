@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use writ_proto::genesis::PROTOCOL;
 use writ_proto::record::{Body, ParameterChange, Signed};
 use writ_tests::cluster::Cluster;
 use writ_tests::programs;
@@ -12,6 +13,8 @@ use writ_tests::wait;
 const VERSION: i32 = 7;
 /// How far ahead the change is announced: room to replace programs.
 const AHEAD: u64 = 12;
+/// The version that only the newer build speaks.
+const NEXT: u32 = PROTOCOL + 1;
 
 fn commit(cluster: &Cluster, at: usize, record: &Signed) {
     let receipt = cluster.http(at).submit(record);
@@ -30,7 +33,8 @@ fn an_old_program_agrees_up_to_the_change_stops_there_and_its_successor_goes_on(
         cluster.grow(n, 1);
     }
     let tip = cluster.until_level(&[0, 1, 2, 3, 4]).height;
-    let change = cluster.issuer().sign(Body::Parameter(ParameterChange::Activate { protocol: 2, height: tip + AHEAD }));
+    let change =
+        cluster.issuer().sign(Body::Parameter(ParameterChange::Activate { protocol: NEXT, height: tip + AHEAD }));
     commit(&cluster, 2, &change);
     cluster.stop(2);
     cluster.start_of(2).program = programs::next_node();
@@ -44,7 +48,7 @@ fn an_old_program_agrees_up_to_the_change_stops_there_and_its_successor_goes_on(
     let status = wait::until_within(Duration::from_secs(120), "the old program to stop", || cluster.node(3).ended());
     let said = cluster.node(3).said();
     assert_eq!(status.code(), Some(VERSION), "{said}");
-    assert!(said.contains(&format!("block {} needs protocol 2", tip + AHEAD)), "{said}");
+    assert!(said.contains(&format!("block {} needs protocol {NEXT}", tip + AHEAD)), "{said}");
     // Three of four speak it: the chain goes on.
     for n in new {
         cluster.grow(n, 1);
@@ -52,7 +56,7 @@ fn an_old_program_agrees_up_to_the_change_stops_there_and_its_successor_goes_on(
     let level = cluster.until_level(&new);
     assert!(level.height >= tip + AHEAD);
     let headers: serde_json::Value = cluster.http(4).read(&format!("/v1/headers?from={}&limit=1", tip + AHEAD));
-    assert_eq!(headers["headers"][0]["header"]["version"], 2, "{headers}");
+    assert_eq!(headers["headers"][0]["header"]["version"], NEXT, "{headers}");
 
     // Its successor goes on from the same data.
     cluster.kill(3);

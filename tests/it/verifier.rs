@@ -14,7 +14,7 @@ use writ_proto::key::{PublicKey, Signature};
 use writ_tests::python;
 use writ_tests::world::text;
 
-use crate::naive::Answer;
+use crate::naive::{Answer, Place};
 
 #[test]
 fn the_verifier_reproduces_the_golden_files() {
@@ -83,8 +83,14 @@ fn assert_alike(what: &str, theirs: &Option<(Option<u64>, String, String)>, ours
 
 /// That two decisions are the same. Several shortest paths may lead to a grant, and each may name another: then the
 /// naive evaluator is asked whether both are right.
-fn assert_same_decision(question: &Value, theirs: &Value, why: &str, entries: &[u64], naive: impl FnOnce() -> Answer) {
-    let found: Vec<u64> = theirs["entries"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+fn assert_same_decision(
+    question: &Value,
+    theirs: &Value,
+    why: &str,
+    entries: &[Place],
+    naive: impl FnOnce() -> Answer,
+) {
+    let found: Vec<Place> = theirs["entries"].as_array().into_iter().flatten().filter_map(place_of).collect();
     let decision = if why == Why::Grant.as_str() { "granted" } else { "denied" };
     assert_eq!((theirs["decision"].as_str(), theirs["why"].as_str()), (Some(decision), Some(why)), "{question}");
     if found != entries {
@@ -94,6 +100,17 @@ fn assert_same_decision(question: &Value, theirs: &Value, why: &str, entries: &[
             agrees.unwrap_or_else(|error| panic!("{question}: {error}; the verifier says {theirs}"));
         }
         assert_eq!((naive.why.as_str(), why), (why, Why::Grant.as_str()), "{question}: only grants have paths");
+    }
+}
+
+/// A place as the verifier writes it: `57`, or of an entry of a set `"57.3"`.
+fn place_of(value: &Value) -> Option<Place> {
+    match value {
+        Value::String(text) => {
+            let (index, member) = text.split_once('.')?;
+            Some((index.parse().ok()?, Some(member.parse().ok()?)))
+        }
+        value => Some((value.as_u64()?, None)),
     }
 }
 

@@ -148,8 +148,8 @@ class Chain:
         if header.proposer not in voters:
             raise Finding(height, "header proposer", f"{header.proposer.hex()} is no validator's voting key")
         self.expect(height, header, "records", root_of(records))
-        self.ledger.begin_block(height, header.time)
         first = self.log.size
+        self.ledger.begin_block(height, header.time, first)
         for record in records:
             self.log.append(leaf_hash(record))
         places = itertools.count(first)

@@ -34,7 +34,8 @@ class Answer:
     # "grant", "deny", "indeterminate" or "no_match".
     why: str
     # Indexes of the entries that decided, ascending.
-    entries: list[int]
+    # Leaves, and places in sets: `57`, `57.3`.
+    entries: list[int | str]
 
     @property
     def is_granted(self) -> bool:
@@ -116,7 +117,7 @@ class Evaluation:
 
     def about(self, names: Iterable[str]) -> list[Entry]:
         """The entries whose subject is, or covers, one of these names; each once, ascending."""
-        found: dict[int, Entry] = {}
+        found: dict[tuple[int, int], Entry] = {}
         for name in names:
             if name not in self.about_name:
                 texts = covering(name)
@@ -126,8 +127,8 @@ class Evaluation:
                     for entry in self.entries.by_sub.get(text, [])
                     if entry.height <= self.question.height
                 ]
-            found.update((entry.index, entry) for entry in self.about_name[name])
-        return [found[index] for index in sorted(found)]
+            found.update((entry.place, entry) for entry in self.about_name[name])
+        return [found[place] for place in sorted(found)]
 
     # Steps 4 to 7: the roles of the subject.
 
@@ -230,4 +231,5 @@ def covers_one(entry: Entry, names: Iterable[str]) -> bool:
 
 
 def answer_with(why: str, entries: list[Entry]) -> Answer:
-    return Answer(why, sorted({entry.index for entry in entries}))
+    by_place = {entry.place: entry for entry in entries}
+    return Answer(why, [by_place[place].name for place in sorted(by_place)])

@@ -71,7 +71,7 @@ def decode(data: bytes) -> Genesis:
     require(len(data) <= GENESIS_BYTES_MAX, f"a genesis of at most {GENESIS_BYTES_MAX} bytes")
     reader = Reader(data)
     protocol = reader.u32()
-    require(protocol == 1, "protocol 1")
+    require(protocol in (1, 2), "protocol 1 or 2")
     chain = reader.blob(255)
     require(len(chain) > 0 and all(0x21 <= byte <= 0x7E and byte != 0x2B for byte in chain), "the name of a chain")
     time = reader.time()

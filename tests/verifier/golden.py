@@ -106,7 +106,7 @@ def check_keys(tally: Tally) -> None:
 
 
 def check_records(tally: Tally) -> None:
-    kinds = ("access", "revoke", "validator", "parameter", "signatures")
+    kinds = ("access", "revoke", "validator", "parameter", "set", "signatures")
     for file in (f"record-{kind}.txt" for kind in kinds):
         golden = load(file)
         for name in (name for name in golden if f"{name}.id" in golden):
@@ -213,6 +213,30 @@ def check_changes(tally: Tally) -> None:
         )
 
 
+def check_sets(tally: Tally) -> None:
+    golden = load("sets.txt")
+    frames = [golden[name] for name in golden if name.startswith("frame-")]
+    file = golden["header"] + b"".join(frames) + golden["trailer"]
+    good = chain.verify(io.BytesIO(file), golden["chain-id"])
+    tally.same("height", good.height, len(frames))
+    entries = {id_: entry for id_, entry in good.ledger.ids.items() if entry is not None and entry.member is not None}
+    named = {name: value for name, value in golden.items() if ".member-" in name}
+    tally.same("members", len(entries), len(named))
+    for name, id_ in named.items():
+        set_name, place = name.split(".member-")
+        tally.same(name, records.member_id(golden[f"{set_name}.id"], int(place)), id_)
+        tally.same(name, entries[id_].member, int(place))
+    for at in range(len(file)):
+        changed = bytearray(file)
+        changed[at] ^= 0x01
+        try:
+            chain.verify(io.BytesIO(changed), golden["chain-id"])
+        except chain.Finding:
+            tally.compared += 1
+        else:
+            sys.exit(f"byte {at} changed is not noticed")
+
+
 def main() -> None:
     tally = Tally()
     for check in (
@@ -225,6 +249,7 @@ def main() -> None:
         check_checkpoints,
         check_export,
         check_changes,
+        check_sets,
     ):
         check(tally)
     print(f"{tally.compared} golden values and changes", file=sys.stderr)

@@ -14,8 +14,9 @@ from records import Activate, Add, EnrolledKey, Parameters, Remove, Replace, Rul
 ACCEPTED = 0
 BAD_REQUEST, NOT_FOUND, CONFLICT, LIMIT_EXCEEDED = 1, 13, 14, 16
 
-# The protocol version that this verifier speaks.
-PROTOCOL = 1
+# The highest protocol version that this verifier speaks, and the first that has sets.
+PROTOCOL = 2
+PROTOCOL_OF_SETS = 2
 PROTOCOL_MAX = 0xFFFF
 LEAD_MIN = 8
 LEAD_MAX = 1_000_000

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import records
 from codec import TIME_MAX, Malformed
 from genesis import Authority, Genesis
-from governing import ACCEPTED, BAD_REQUEST, CONFLICT, LIMIT_EXCEEDED, NOT_FOUND, Governing
+from governing import ACCEPTED, BAD_REQUEST, CONFLICT, LIMIT_EXCEEDED, NOT_FOUND, PROTOCOL_OF_SETS, Governing
 from keys import is_signature
-from records import DENIED, GRANTED, Access, Record, Revoke
+from records import DENIED, GRANTED, Access, Record, Revoke, Set, member_id
 
 OUT_OF_SCOPE, FORBIDDEN = 10, 12
 CODES = {
@@ -36,15 +36,27 @@ class Invalid(Exception):
 
 @dataclass
 class Entry:
-    """An accepted access record at its place in the log."""
+    """An accepted access record, or access member of an accepted set, at its place in the log."""
 
     index: int
+    # The place in its set.
+    member: int | None
     height: int
     added: int
     authority: str
     access: Access
     # Height from which the revocation is known, and the time at which it ends the entry.
     revoked: tuple[int, int] | None = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What entries are ordered by."""
+        return self.index, self.member or 0
+
+    @property
+    def name(self) -> int | str:
+        """Its leaf; of an entry of a set with its place there, as in `57.3`."""
+        return self.index if self.member is None else f"{self.index}.{self.member}"
 
     def is_live(self, time: int) -> bool:
         """As the bounds on live grants count."""
@@ -58,7 +70,7 @@ class Ledger:
         # Of this block: what its records change of them counts from the next one on.
         self.parameters = genesis.parameters
         self.entries: list[Entry] = []
-        # Every id in the log; the entry, if that is what it became.
+        # Every id in the log, those of a set's access members too; the entry, if that is what it became.
         self.ids: dict[bytes, Entry | None] = {}
         # Revocations that wait for a target: the authority, and the height of the revocation.
         self.waiting: dict[bytes, list[tuple[str, int]]] = {}
@@ -67,12 +79,16 @@ class Ledger:
         self.leaving: Counter[str] = Counter()
         # Live grants by what a bound is on. The dead are forgotten when they are met, for they stay dead.
         self.grants: dict[tuple[str, ...], list[Entry]] = {}
+        # By subject and object, the last leaf that brought an entry or ended one.
+        self.changed: dict[tuple[str, str], int] = {}
         self.height = 0
         self.time = genesis.time
+        # Leaves in the log before the present block.
+        self.size = 0
         self.rejected_by_key: Counter[bytes] = Counter()
 
-    def begin_block(self, height: int, time: int) -> None:
-        self.height, self.time = height, time
+    def begin_block(self, height: int, time: int, size: int) -> None:
+        self.height, self.time, self.size = height, time, size
         self.parameters = self.governing.parameters
         self.rejected_by_key.clear()
         # What ceased to wait in the block before counted until its end.
@@ -95,9 +111,10 @@ class Ledger:
         latest = min(self.time + self.parameters.submit_ahead_ms_max, TIME_MAX)
         if record.submit_by is not None and not self.time <= record.submit_by <= latest:
             raise Invalid(f"`submit_by` of {self.time} to {latest} expected, found {record.submit_by}")
-        code = self.fault(record)
+        code = self.fault(record, index)
         if code == ACCEPTED:
-            self.ids[record.id] = self.accept(record, index)
+            self.ids[record.id] = None
+            self.accept(record, index)
         else:
             self.reject(record, code)
             self.ids[record.id] = None
@@ -118,7 +135,7 @@ class Ledger:
         authority = self.genesis.authorities.get(record.authority)
         if authority is None:
             raise Invalid(f"no authority `{record.authority}` is known")
-        is_ruling = not isinstance(record.body, (Access, Revoke))
+        is_ruling = not isinstance(record.body, (Access, Revoke, Set))
         # In version 1 every authority is a root.
         signers = list(self.genesis.authorities.values()) if is_ruling else [authority]
         for key_id, signature in record.signatures:
@@ -134,14 +151,51 @@ class Ledger:
         if is_ruling and len(complete) < self.genesis.root_quorum:
             raise Invalid(f"{self.genesis.root_quorum} root authorities expected, found {len(complete)}")
 
-    def fault(self, record: Record) -> int:
-        """The first rule of its kind that fails. What the root quorum says is done if none does."""
+    def fault(self, record: Record, index: int) -> int:
+        """The first rule of its kind that fails. What the root quorum says, and what a set does, is done if none does:
+        of a set whose later member fails, too, for then there is no block.
+        """
         authority = self.genesis.authorities[record.authority]
         if isinstance(record.body, Access):
             return self.fault_of_access(authority, record.body)
         if isinstance(record.body, Revoke):
             return self.fault_of_revoke(authority, record.body)
+        if isinstance(record.body, Set):
+            return self.carry_out_set(authority, record, record.body, index)
         return self.governing.carry_out(record.body, self.height)
+
+    def carry_out_set(self, authority: Authority, record: Record, body: Set, index: int) -> int:
+        protocol = self.governing.protocol_at(self.height)
+        if protocol < PROTOCOL_OF_SETS:
+            raise Invalid(f"a set under protocol {protocol}")
+        since = body.unchanged_since
+        if since is not None and since > self.size:
+            return NOT_FOUND
+        # Of every key before anything is done: what the set itself changes is no change.
+        for member in body.members:
+            access = member
+            if isinstance(member, Revoke):
+                # A set ends only what is there.
+                if member.target not in self.ids:
+                    return NOT_FOUND
+                target = self.ids[member.target]
+                if target is None:
+                    return CONFLICT
+                access = target.access
+            if since is not None and self.changed.get((access.sub, access.obj), -1) >= since:
+                return CONFLICT
+        for place, member in enumerate(body.members):
+            if isinstance(member, Revoke):
+                code = self.fault_of_revoke(authority, member)
+            else:
+                code = self.fault_of_access(authority, member)
+            if code != ACCEPTED:
+                return code
+            if isinstance(member, Revoke):
+                self.revoke(authority.name, member.target, index)
+            else:
+                self.take(member_id(record.id, place), Entry(index, place, self.height, self.time, authority.name, member))
+        return ACCEPTED
 
     def fault_of_access(self, authority: Authority, access: Access) -> int:
         start = max(access.iss or 0, self.time)
@@ -168,21 +222,23 @@ class Ledger:
         # In version 1 every authority is a root: nobody is an ancestor of another.
         return ACCEPTED if target.authority == authority.name else FORBIDDEN
 
-    def accept(self, record: Record, index: int) -> Entry | None:
+    def accept(self, record: Record, index: int) -> None:
         if isinstance(record.body, Revoke):
-            self.revoke(record.authority, record.body.target)
-            return None
-        if not isinstance(record.body, Access):
-            # Carried out when it was judged.
-            return None
-        entry = Entry(index, self.height, self.time, record.authority, record.body)
+            self.revoke(record.authority, record.body.target, index)
+        if isinstance(record.body, Access):
+            self.take(record.id, Entry(index, None, self.height, self.time, record.authority, record.body))
+        # All else was carried out when it was judged.
+
+    def take(self, id_: bytes, entry: Entry) -> None:
+        self.ids[id_] = entry
         self.entries.append(entry)
+        self.changed[entry.access.sub, entry.access.obj] = entry.index
         if entry.access.effect == GRANTED:
-            if any(authority == entry.authority for authority, _ in self.waiting.get(record.id, [])):
+            if any(authority == entry.authority for authority, _ in self.waiting.get(id_, [])):
                 entry.revoked = (self.height, self.time)
             for key, _ in bounds(entry.authority, entry.access):
                 self.grants.setdefault(key, []).append(entry)
-        return entry
+        self.end_wait(id_)
 
     def end_wait(self, id_: bytes) -> None:
         """Whatever came: nothing waits for it any longer. A revocation of this block ceases to count at once, an older
@@ -194,7 +250,7 @@ class Ledger:
             else:
                 self.leaving[authority] += 1
 
-    def revoke(self, authority: str, target: bytes) -> None:
+    def revoke(self, authority: str, target: bytes, index: int) -> None:
         if target not in self.ids:
             self.waiting.setdefault(target, []).append((authority, self.height))
             self.waiting_count[authority] += 1
@@ -202,6 +258,7 @@ class Ledger:
         entry = self.ids[target]
         if entry is not None and entry.revoked is None:
             entry.revoked = (self.height, self.time)
+            self.changed[entry.access.sub, entry.access.obj] = index
 
 
 def bounds(root: str, access: Access) -> list[tuple[tuple[str, ...], int]]:

@@ -1,6 +1,7 @@
 """Records (docs/format.md, section 5): what an authority signs.
 
-Protocol version 1 carries out four kinds, so four are decoded; a block with any other is invalid whatever stands in it.
+No protocol version that is spoken here carries out another kind than these five; a block with one is invalid whatever
+stands in it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ SIGNATURES_MAX = 16
 CONDITION_BYTES_MAX = 1024
 REFERENCE_BYTES_MAX = 256
 GRANTED, DENIED = 0, 1
-ACCESS, REVOKE, VALIDATOR, PARAMETER = 1, 2, 4, 5
-KINDS = (ACCESS, REVOKE, VALIDATOR, PARAMETER)
+ACCESS, REVOKE, VALIDATOR, PARAMETER, SET = 1, 2, 4, 5, 6
+KINDS = (ACCESS, REVOKE, VALIDATOR, PARAMETER, SET)
+SET_MEMBERS_MAX = 64
 SUBMIT_AHEAD_MS_MAX = 10 * 365 * 86_400_000
 CLOCK_MS_MAX = 86_400_000
 PROPOSAL_MS_MIN = 1_000
@@ -41,6 +43,12 @@ class Access:
 class Revoke:
     target: bytes
     effect: int
+
+
+@dataclass(frozen=True)
+class Set:
+    members: list[Access | Revoke]
+    unchanged_since: int | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Activate:
 
 # What the root quorum says, and what one authority says.
 Ruling = Add | Remove | Replace | Parameters | Activate
-Body = Access | Revoke | Ruling
+Body = Access | Revoke | Set | Ruling
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,8 @@ def decode_body(kind: int, reader: Reader) -> Body:
         return decode_access(reader)
     if kind == REVOKE:
         return decode_revoke(reader)
+    if kind == SET:
+        return decode_set(reader)
     return decode_validator_change(reader) if kind == VALIDATOR else decode_parameter_change(reader)
 
 
@@ -207,3 +217,16 @@ def decode_access(reader: Reader) -> Access:
 
 def decode_revoke(reader: Reader) -> Revoke:
     return Revoke(reader.digest(), reader.choice(2))
+
+
+def decode_set(reader: Reader) -> Set:
+    def member() -> Access | Revoke:
+        return decode_access(reader) if reader.choice(2) == 0 else decode_revoke(reader)
+
+    members = reader.list(member, 1, SET_MEMBERS_MAX)
+    return Set(members, reader.optional(reader.u64))
+
+
+def member_id(set_id: bytes, place: int) -> bytes:
+    """The id of the entry that the member at this place makes."""
+    return tagged_hash("writ/member/v1", set_id + codec.u32(place))

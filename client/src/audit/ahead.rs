@@ -200,7 +200,7 @@ fn in_order(block: &Block, checked: Receiver<Checked>, generation: u64) -> Optio
 
 /// Whether a block changed who may speak.
 pub(super) fn changes_circle(changes: &Changes) -> bool {
-    let leaves_it = |body: &Body| matches!(body, Body::Access(_) | Body::Revoke(_));
+    let leaves_it = |body: &Body| matches!(body, Body::Access(_) | Body::Revoke(_) | Body::Set(_));
     changes.records.iter().any(|placed| !leaves_it(placed.record.signed().body()))
 }
 

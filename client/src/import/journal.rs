@@ -8,6 +8,8 @@
 //!   77e1d203 {"row":{"at":0,"line":1,"nonce":"..","iss":"..","exp":".."}}
 //!   09ab2c11 {"row":{"at":1,"line":2,"nonce":"..","found":[["<id>","granted"]]}}
 //!   5bd10c7e {"gone":{"nonce":".."}}               a node refused it: it may be corrected
+//!   e0d6f1b2 {"set":{"nonce":".."}}                the rows are one set, of this nonce
+//!   7ac44d90 {"unset":{}}                          a node refused it: all rows are gone
 //!   c0ffee00 {"run":{"at":"..","rows":2}}          a run came to its end
 //! ```
 //!
@@ -41,6 +43,16 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     rows: Vec<Kept>,
+    set: Option<KeptSet>,
+}
+
+/// The set that the rows of a journal make, where they make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptSet {
+    /// Its nonce, which follows from the file's text.
+    pub nonce: Nonce,
+    /// The size of the log since which nothing may have changed.
+    pub unchanged_since: Option<u64>,
 }
 
 /// Why a journal cannot be used.
@@ -121,6 +133,12 @@ enum Line {
     Gone {
         nonce: String,
     },
+    Set {
+        nonce: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unchanged_since: Option<u64>,
+    },
+    Unset {},
     Run {
         at: LedgerTime,
         rows: usize,
@@ -149,8 +167,8 @@ impl Journal {
         file.read_to_end(&mut bytes).map_err(io_error("read"))?;
         let content = read(&bytes, path)?;
         content.check_head(path, chain, authority)?;
-        let Content { head, rows, good } = content;
-        let mut journal = Self { path: path.into(), file, rows };
+        let Content { head, rows, set, good } = content;
+        let mut journal = Self { path: path.into(), file, rows, set };
         journal.file.set_len(good as u64).map_err(io_error("cut"))?;
         journal.file.seek(SeekFrom::End(0)).map_err(io_error("read"))?;
         if head.is_none() {
@@ -165,11 +183,15 @@ impl Journal {
     ///
     /// # Errors
     /// As for [`Journal::open`].
-    pub fn peek(path: &Path, chain: &Digest, authority: &AuthorityName) -> Result<Vec<Kept>, JournalError> {
+    pub fn peek(
+        path: &Path,
+        chain: &Digest,
+        authority: &AuthorityName,
+    ) -> Result<(Vec<Kept>, Option<KeptSet>), JournalError> {
         let io_error = |doing| move |source| JournalError::Io { doing, path: path.into(), source };
         let mut file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
             Err(error) => return Err(io_error("open")(error)),
         };
         flock(&file, FlockOperation::NonBlockingLockShared).map_err(|error| match error {
@@ -180,7 +202,7 @@ impl Journal {
         file.read_to_end(&mut bytes).map_err(io_error("read"))?;
         let content = read(&bytes, path)?;
         content.check_head(path, chain, authority)?;
-        Ok(content.rows)
+        Ok((content.rows, content.set))
     }
 
     /// The rows that were resolved before, in file order.
@@ -188,8 +210,36 @@ impl Journal {
         &self.rows
     }
 
+    /// The set that they make, if they do.
+    pub fn set(&self) -> Option<KeptSet> {
+        self.set
+    }
+
     /// Adds rows at their places. They are on the disk when this returns, and may be sent then.
     pub fn keep(&mut self, fresh: Vec<(usize, Kept)>) -> Result<(), JournalError> {
+        self.keep_behind(Vec::new(), fresh)
+    }
+
+    /// Adds the rows of a set, and that they are one.
+    pub fn keep_set(&mut self, set: KeptSet, fresh: Vec<(usize, Kept)>) -> Result<(), JournalError> {
+        // The set first: rows behind a torn end are resolved again, but never taken for rows of another kind of import.
+        let nonce = hex::encode(set.nonce.0);
+        let line = Line::Set { nonce, unchanged_since: set.unchanged_since };
+        let first = if self.set == Some(set) { Vec::new() } else { vec![line] };
+        self.keep_behind(first, fresh)?;
+        self.set = Some(set);
+        Ok(())
+    }
+
+    /// Forgets the set and its rows, which a node refused.
+    pub fn forget_set(&mut self) -> Result<(), JournalError> {
+        self.append(&[Line::Unset {}])?;
+        self.rows.clear();
+        self.set = None;
+        Ok(())
+    }
+
+    fn keep_behind(&mut self, mut lines: Vec<Line>, fresh: Vec<(usize, Kept)>) -> Result<(), JournalError> {
         let line = |(at, kept): &(usize, Kept)| Line::Row {
             at: *at,
             line: kept.line,
@@ -198,7 +248,8 @@ impl Journal {
             exp: kept.resolved.exp,
             found: kept.resolved.found.iter().map(|target| (target.id, target.effect)).collect(),
         };
-        self.append(&fresh.iter().map(line).collect::<Vec<_>>())?;
+        lines.extend(fresh.iter().map(line));
+        self.append(&lines)?;
         for (at, kept) in fresh {
             self.rows.insert(at, kept);
         }
@@ -233,12 +284,13 @@ fn line_text(line: &Line) -> String {
 struct Content {
     head: Option<(Digest, AuthorityName)>,
     rows: Vec<Kept>,
+    set: Option<KeptSet>,
     /// Bytes up to the end of the last good line.
     good: usize,
 }
 
 fn read(bytes: &[u8], path: &Path) -> Result<Content, JournalError> {
-    let mut content = Content { head: None, rows: Vec::new(), good: 0 };
+    let mut content = Content { head: None, rows: Vec::new(), set: None, good: 0 };
     let mut bad = None;
     for (at, raw) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let end = content.good + raw.len();
@@ -300,6 +352,14 @@ impl Content {
             Line::Gone { nonce } => {
                 let nonce = nonce_of(&nonce)?;
                 self.rows.retain(|kept| kept.nonce != nonce);
+            }
+            Line::Set { nonce, unchanged_since } => {
+                (self.head.is_some() && self.rows.is_empty()).then_some(())?;
+                self.set = Some(KeptSet { nonce: nonce_of(&nonce)?, unchanged_since });
+            }
+            Line::Unset {} => {
+                self.rows.clear();
+                self.set = None;
             }
             Line::Run { .. } => {}
         }

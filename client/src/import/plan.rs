@@ -130,10 +130,17 @@ pub enum Mismatch {
     },
 }
 
+impl Target {
+    /// What ends it.
+    pub fn revoke(&self) -> Revoke {
+        Revoke { target: self.id, effect: self.effect }
+    }
+}
+
 impl Plan {
     /// The record that ends `target`.
     pub fn revocation(target: Target) -> Body {
-        Body::Revoke(Revoke { target: target.id, effect: target.effect })
+        Body::Revoke(target.revoke())
     }
 }
 

@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use writ_proto::api::{AccessChange, Idle, PreviewAnswer, PreviewAsked, Proposal, Tuple};
+use writ_proto::api::{AccessChange, Idle, PreviewAnswer, PreviewAsked, Proposal, Since, Tuple};
 use writ_proto::record::{Body, RecordId};
 use writ_proto::time::LedgerTime;
 
 use super::plan::{Deed, Draft, Found, Kept, Plan, PlannedRow};
 use super::rows::Row;
 use super::run::{Failure, Ledger, Refused};
+use super::whole::members_of;
 use crate::author::Author;
 
 /// Changes that are asked for: the most that a node tells.
@@ -60,13 +61,24 @@ pub struct RowNote {
     pub entries: Vec<RecordId>,
 }
 
-/// Tells what [`super::import`] would do. `kept` are the rows of the journal; `ask` asks a node.
+/// How a file is to be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Row by row.
+    Rows,
+    /// As one set, perhaps only if nothing on its keys changed since.
+    Set(Option<Since>),
+}
+
+/// Tells what [`super::import`] would do, or [`super::whole::import_set`]. `kept` are the rows of the journal; `ask`
+/// asks a node.
 ///
 /// # Errors
 /// If the file does not fit its journal, or the ledger does not answer.
 pub fn preview<L>(
     rows: &[Row],
     kept: &[Kept],
+    mode: Mode,
     author: &Author,
     ledger: &mut L,
     now: LedgerTime,
@@ -82,15 +94,30 @@ where
     let found = if keys.is_empty() { Found::new() } else { ledger.live(&keys, now).map_err(stopped)? };
     let Plan { rows: planned, .. } = draft.complete(found);
     let script = Script::of(&planned);
+    let (atomic, unchanged_since) = match mode {
+        Mode::Rows => (false, None),
+        Mode::Set(since) => (true, since),
+    };
+    if atomic && let Err(refusals) = members_of(&planned) {
+        let rows = planned.len() as u64;
+        return Ok(Preview { rows, refused: rows, refusals, ..Preview::default() });
+    }
     let told = match script.statements.is_empty() {
         true => None,
         false => {
             let (issuing_auth, statements) = (author.authority().clone(), script.statements.clone());
-            let asked = PreviewAsked { issuing_auth, statements, limit: Some(CHANGES_MAX) };
+            let limit = Some(CHANGES_MAX);
+            let asked = PreviewAsked { issuing_auth, statements, atomic, unchanged_since, limit };
             Some(ask(&asked).map_err(stopped)?)
         }
     };
-    Ok(script.tally(&planned, told))
+    let told = script.tally(&planned, told);
+    if atomic && told.refused > 0 {
+        // None of it would be taken.
+        let Preview { rows, refusals, at, height, .. } = told;
+        return Ok(Preview { rows, refused: rows, refusals, at, height, ..Preview::default() });
+    }
+    Ok(told)
 }
 
 /// What the rows say, as statements.

@@ -143,7 +143,7 @@ impl RowFault {
 
 impl From<Refusal> for RowFault {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code.as_str().into(), field: refusal.field.map(Into::into), detail: refusal.detail }
+        Self { code: refusal.code.as_str().into(), field: refusal.path(), detail: refusal.detail }
     }
 }
 

@@ -21,6 +21,7 @@ use writ_proto::time::LedgerTime;
 use super::journal::{Journal, JournalError};
 use super::plan::{Deed, Draft, Found, Mismatch, Plan, PlannedRow};
 use super::rows::{Key, Row, RowFault};
+use super::whole::TooLarge;
 use crate::author::Author;
 use crate::client::BATCH_RECORDS_MAX;
 use crate::clock;
@@ -80,6 +81,9 @@ pub struct Summary {
     pub refused: u64,
     /// Which ones and why, in file order.
     pub refusals: Vec<Refused>,
+    /// The set that all of it is, where it was imported as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<RecordId>,
 }
 
 /// A row that does not count.
@@ -108,6 +112,18 @@ pub enum Failure<E: std::error::Error + 'static> {
     /// A row makes no record.
     #[error("a row makes no record")]
     Record(#[source] Refusal),
+    /// All rows together are too much for one set.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The file was imported as one set and is another one now.
+    #[error("the file was imported as one set, and has changed since")]
+    OtherSet,
+    /// The file was imported row by row.
+    #[error("the file was imported row by row, and not as one set")]
+    NotAsSet,
+    /// The file was imported as one set.
+    #[error("the file was imported as one set, and not row by row")]
+    AsSet,
     /// The ledger cannot go on.
     #[error("the import stopped after {done} of {rows} rows")]
     Ledger {
@@ -137,6 +153,9 @@ where
     L: Ledger + Send,
     L::Error: std::error::Error + Send + 'static,
 {
+    if journal.set().is_some() {
+        return Err(Failure::AsSet);
+    }
     let draft = Draft::new(rows, journal.rows(), author.chain(), author.authority(), now)?;
     let keys = draft.keys_to_look_up();
     let total = rows.len() as u64;

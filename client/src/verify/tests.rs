@@ -56,6 +56,7 @@ fn receipt(records: &[Signed], index: u64) -> Receipt {
         field: None,
         detail: None,
         entry: None,
+        entries: Vec::new(),
         record: None,
     }
 }

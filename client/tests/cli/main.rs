@@ -14,6 +14,7 @@ mod network;
 mod node;
 mod program;
 mod searches;
+mod sets;
 mod snapshots;
 mod statements;
 mod trust;

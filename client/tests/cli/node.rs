@@ -30,7 +30,7 @@ use writ_proto::index::Index;
 use writ_proto::key::SecretKey;
 use writ_proto::merkle::{self, MemoryTree};
 use writ_proto::name::{ActionPattern, Pattern, Side};
-use writ_proto::record::{Body, Class, Effect, EnrolledKey, RecordId, Signed, ValidatorKeys};
+use writ_proto::record::{Class, Effect, EnrolledKey, RecordId, Signed, ValidatorKeys};
 use writ_proto::refusal::Refusal;
 use writ_proto::scope::Scope;
 use writ_proto::search::{
@@ -114,7 +114,7 @@ pub(crate) fn genesis(authorities: &[&str]) -> Genesis {
         scope: Scope::everything(),
     };
     Genesis {
-        protocol: 1,
+        protocol: 2,
         chain: "ledger.example/test".into(),
         time: writ_client::clock::now().saturating_sub_millis(60_000),
         parameters: Parameters::default(),
@@ -282,7 +282,7 @@ fn problem(status: u16, code: &str, field: Option<&str>, detail: impl Into<Strin
 }
 
 fn of_refusal(refusal: &Refusal) -> Problem {
-    problem(400, refusal.code.as_str(), refusal.field, refusal.detail.clone())
+    problem(400, refusal.code.as_str(), refusal.path().as_deref(), refusal.detail.clone())
 }
 
 fn reply(result: Result<Value, Problem>) -> Reply {
@@ -517,7 +517,10 @@ impl Chain {
             for placed in &built.changes.records {
                 let signed = placed.record.signed();
                 self.tree.push(merkle::leaf_hash(signed.bytes()));
-                self.records.insert(placed.record.id(), (placed.index, height, placed.outcome));
+                let entries = signed.entries().map(|made| made.id);
+                for id in entries.chain([signed.id()]) {
+                    self.records.insert(id, (placed.index, height, placed.outcome));
+                }
                 self.bytes.insert(placed.index, signed.bytes().to_vec());
             }
             self.tree.push(built.changes.leaf.hash());
@@ -551,7 +554,9 @@ impl Chain {
             checkpoint: None,
             checkpoint_inclusion: None,
         };
-        Ok(Receipt { place: Some(place), ..bare(id, RecordStatus::Committed) })
+        let members = self.state.index().entries_at(index).filter(|entry| entry.member.is_some());
+        let entries = members.map(|entry| entry.id).collect();
+        Ok(Receipt { place: Some(place), entries, ..bare(id, RecordStatus::Committed) })
     }
 
     fn record(&self, id: &str) -> Result<Receipt, Problem> {
@@ -559,26 +564,29 @@ impl Chain {
         let receipt = self.receipt(id)?;
         let (index, height, _) = self.records[&id];
         let bytes = &self.bytes[&index];
-        Ok(Receipt { entry: self.entry(index, height), record: Some(to_base64(bytes)), ..receipt })
+        let member = self.state.index().by_id(&id).and_then(|ordinal| self.state.index().entry(ordinal).member);
+        Ok(Receipt { entry: self.entry(index, member, height), record: Some(to_base64(bytes)), ..receipt })
     }
 
-    fn entry(&self, index: u64, height: u64) -> Option<Entry> {
+    fn entry(&self, index: u64, member: Option<u8>, height: u64) -> Option<Entry> {
         let signed = Signed::decode(self.bytes[&index].clone()).unwrap();
-        let Body::Access(access) = signed.body() else { return None };
-        let revoked = self.state.index().by_index(index).and_then(|entry| entry.revoked).map(|revoked| RevokedBy {
+        let made = signed.entries().find(|made| made.member == member)?;
+        let entry = self.state.index().entries_at(index).find(|entry| entry.member == member);
+        let revoked = entry.and_then(|entry| entry.revoked).map(|revoked| RevokedBy {
             by: Signed::decode(self.bytes[&revoked.by].clone()).unwrap().id(),
             height: revoked.height,
             at: revoked.at,
         });
         let added = self.state.time_of(height).unwrap();
-        Some(entry_of(access, &signed.statement().authority, signed.id(), index, height, added, revoked))
+        let entry = entry_of(made.access, &signed.statement().authority, made.id, index, height, added, revoked);
+        Some(Entry { set: member.map(|_| signed.id()), ..entry })
     }
 
     fn entries(&self, query: &HashMap<String, String>) -> Vec<Entry> {
         let pattern = |name: &str, side| query.get(name).map(|text| Pattern::from_display(text, side).unwrap());
         let (sub, obj) = (pattern("sub", Side::Subject), pattern("obj", Side::Object));
         let act = query.get("act").map(|text| ActionPattern::parse(text).unwrap());
-        let all = self.state.index().entries().filter_map(|entry| self.entry(entry.index, entry.height));
+        let all = self.state.index().entries().filter_map(|entry| self.entry(entry.index, entry.member, entry.height));
         let fits = |entry: &Entry| {
             let (own_sub, own_obj) =
                 (Pattern::from_display(&entry.sub, Side::Subject), Pattern::from_display(&entry.obj, Side::Object));
@@ -672,10 +680,13 @@ impl Chain {
         let at = time("at").or(time("as_of")).unwrap_or(now);
         let moment = Moment { interval: Interval::at(at), height };
         let (decision, _) = explain(self.state.index(), &question, &moment, &|_| Truth::Indeterminate);
+        let index = self.state.index();
+        let entry = |id| index.entry(index.by_id(id).unwrap());
         let entries: Vec<Entry> = decision
-            .entries
+            .ids
             .iter()
-            .filter_map(|index| self.entry(*index, self.state.index().by_index(*index).unwrap().height))
+            .map(entry)
+            .filter_map(|entry| self.entry(entry.index, entry.member, entry.height))
             .collect();
         Ok(CheckAnswer {
             decision: if decision.is_granted() { Effect::Grant } else { Effect::Deny },
@@ -734,7 +745,7 @@ impl Chain {
             let signed = Signed::decode(self.bytes[&revoked.by].clone()).unwrap();
             RevokedWith { id: signed.id(), issuing_auth: signed.statement().authority.clone() }
         });
-        let entry = self.entry(entry.index, entry.height);
+        let entry = self.entry(entry.index, entry.member, entry.height);
         HistoryEvent { at: event.at, height: event.height, event: kind, entry, by, rights: None }
     }
 
@@ -797,7 +808,7 @@ impl Chain {
         refused.extend(preview.refused.iter().map(|(statement, refusal)| RefusedStatement {
             statement: *statement,
             code: refusal.code.as_str().into(),
-            field: refusal.field.map(Into::into),
+            field: refusal.path(),
             detail: refusal.detail.clone(),
         }));
         let is_refused = |at: usize| refused.iter().any(|refusal| refusal.statement == at);
@@ -912,7 +923,7 @@ impl Chain {
         let mut ending = ending(index, from, until);
         let entry = |(_, ordinal)| {
             let entry = index.entry(ordinal);
-            self.entry(entry.index, entry.height)
+            self.entry(entry.index, entry.member, entry.height)
         };
         let entries: Vec<Entry> = ending.by_ref().take(2).filter_map(entry).collect();
         let next = ending.next().map(|(end, ordinal)| format!("{}-{ordinal}-{}", end.as_millis(), until.as_millis()));
@@ -979,6 +990,7 @@ fn bare(id: RecordId, status: RecordStatus) -> Receipt {
         field: None,
         detail: None,
         entry: None,
+        entries: Vec::new(),
         record: None,
     }
 }

@@ -12,6 +12,7 @@ fn help_is_as_it_was_looked_at() {
         "key new",
         "grant",
         "revoke",
+        "set",
         "check",
         "who-can",
         "what-can",

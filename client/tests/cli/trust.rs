@@ -220,12 +220,12 @@ fn parameters_that_are_not_named_stay_as_they_are_now() {
 fn a_protocol_version_is_activated_at_a_height_to_come() {
     let world = world();
     let activate = |height: &str| {
-        sign(&world, &["a", "c"], &["parameter", "activate", "--protocol", "2", "--height", height, "--no-wait"])
+        sign(&world, &["a", "c"], &["parameter", "activate", "--protocol", "3", "--height", height, "--no-wait"])
     };
     assert!(activate("0").expect(2).err.contains("the chain has reached 0"));
     let said = activate("500").expect(0);
-    assert!(said.err.contains("a makes 2 the protocol version from height 500 on"), "{}", said.err);
-    let change = ParameterChange::Activate { protocol: 2, height: 500 };
+    assert!(said.err.contains("a makes 3 the protocol version from height 500 on"), "{}", said.err);
+    let change = ParameterChange::Activate { protocol: 3, height: 500 };
     assert_eq!(received(&world).body(), &Body::Parameter(change));
 }
 
@@ -248,8 +248,8 @@ fn what_a_quorum_signed_changes_the_chain() {
     let said = sign(&world, &["a", "c"], &["parameter", "set", "--submit-ahead-ms-max", "90000"]).expect(0);
     assert!(said.err.contains("done: a sets the chain's parameters; index 0, height 1"), "{}", said.err);
     let said =
-        sign(&world, &["b", "b2", "a"], &["parameter", "activate", "--protocol", "2", "--height", "500"]).expect(0);
-    assert!(said.err.contains("done: b makes 2 the protocol version"), "{}", said.err);
+        sign(&world, &["b", "b2", "a"], &["parameter", "activate", "--protocol", "3", "--height", "500"]).expect(0);
+    assert!(said.err.contains("done: b makes 3 the protocol version"), "{}", said.err);
     let file = validator_file(&world, "v1", [210, 211], &chain);
     let paper = world.text("paper");
     sign(&world, &["a"], &["validator", "add", "--validator", &file, "--out", &paper]).expect(0);

@@ -286,9 +286,9 @@ fn it_stops_in_order_before_a_protocol_that_its_program_does_not_speak() {
 
     let mut rig = Rig::new();
     let activation =
-        rig.sample.sign(Body::Parameter(ParameterChange::Activate { protocol: 2, height: 9 })).bytes().to_vec();
+        rig.sample.sign(Body::Parameter(ParameterChange::Activate { protocol: 3, height: 9 })).bytes().to_vec();
     rig.chain.ledger.submit(activation).unwrap();
-    let message = "block 9 needs protocol 2, this program speaks up to 1";
+    let message = "block 9 needs protocol 3, this program speaks up to 2";
     let says = |error: Fatal| std::error::Error::source(&error).map(ToString::to_string);
     for height in 1..=8 {
         rig.wall_ms.fetch_add(1_000, Ordering::SeqCst);

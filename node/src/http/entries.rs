@@ -19,7 +19,7 @@ use writ_proto::time::Excerpt;
 use super::error::ApiError;
 use super::json::answer;
 use super::query::Query;
-use super::receipt::{Standing, entry_at, record_at, standing_of};
+use super::receipt::{Standing, entry_at, record_at, standing_of_rejected};
 use super::words::Words;
 use super::{Answer, App, Call, cursor};
 use crate::ledger::Ledger;
@@ -40,6 +40,31 @@ const PLACES_SEEN_MAX: u64 = if cfg!(test) { 40 } else { 10_000 };
 /// every question that comes after.
 const ENTRIES_PER_HOLD: usize = if cfg!(test) { 7 } else { 4096 };
 
+/// Where a walk stands: before everything at a leaf, or, of a set's leaf, before the member at a place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Spot {
+    index: u64,
+    member: u8,
+}
+
+impl Spot {
+    /// Before the leaf.
+    fn before(index: u64) -> Self {
+        Self { index, member: 0 }
+    }
+
+    /// Behind an entry.
+    fn behind(entry: &index::Entry<'_>) -> Self {
+        let index = entry.index;
+        entry.member.map_or(Self::before(index + 1), |member| Self { index, member: member + 1 })
+    }
+
+    /// The first leaf of which nothing was looked at.
+    fn next_leaf(self) -> u64 {
+        self.index + u64::from(self.member > 0)
+    }
+}
+
 /// What is asked for, as it stands in entries.
 struct Filter {
     sub: Option<Pattern>,
@@ -49,8 +74,8 @@ struct Filter {
     authority: Option<AuthorityName>,
     height: Option<u64>,
     rejected_too: bool,
-    /// The first index of this walk, and the last one of all.
-    from: u64,
+    /// Where this walk begins, and the last index of all.
+    from: Spot,
     to: u64,
     limit: usize,
     /// What a cursor of this walk carries.
@@ -103,15 +128,18 @@ impl Filter {
         ];
         let mark = cursor::mark(&parts.each_ref().map(String::as_str));
         let from = match next {
-            None => from_index.unwrap_or(0),
-            Some(next) => cursor::read::<1>(&next, &mark)?[0],
+            None => Spot::before(from_index.unwrap_or(0)),
+            Some(next) => read_cursor(&next, &mark)?,
         };
         let (to, limit) = (to_index.unwrap_or(u64::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(Self { sub, obj, act, access, authority, height, rejected_too, from, to, limit, mark })
     }
 
-    fn cursor(&self, next: u64) -> String {
-        cursor::write(&[next], &self.mark)
+    fn cursor(&self, next: Spot) -> String {
+        match next.member {
+            0 => cursor::write(&[next.index], &self.mark),
+            member => cursor::write(&[next.index, member.into()], &self.mark),
+        }
     }
 
     /// Whether a record's own words fit; its place is looked at elsewhere.
@@ -122,6 +150,16 @@ impl Filter {
             && self.access.is_none_or(|effect| effect == access.effect)
             && self.authority.as_ref().is_none_or(|own| own == authority)
     }
+}
+
+/// Where a page that a set was cut by goes on is two numbers, elsewhere one.
+fn read_cursor(next: &str, mark: &str) -> Result<Spot, ApiError> {
+    if let Ok([index]) = cursor::read::<1>(next, mark) {
+        return Ok(Spot::before(index));
+    }
+    let [index, member] = cursor::read::<2>(next, mark)?;
+    let member = u8::try_from(member).map_err(|_| cursor::malformed(next))?;
+    Ok(Spot { index, member })
 }
 
 /// A filter in the terms of the index: what stands on no entry is found on none.
@@ -161,13 +199,12 @@ struct Walk {
     found: Vec<Standing>,
     /// Places between accepted entries, where a rejected one may stand; looked up with `outcome=all` only.
     gaps: Vec<(u64, u64)>,
-    /// Where it stands.
-    at: u64,
+    at: Spot,
     /// How many entries, and how many places in gaps, it has looked at.
     seen: usize,
     places: u64,
     /// Where the next walk goes on, if there is more.
-    next: Option<u64>,
+    next: Option<Spot>,
 }
 
 fn page(ledger: &Ledger, filter: &Filter) -> Result<EntriesPage, ApiError> {
@@ -190,8 +227,8 @@ fn page(ledger: &Ledger, filter: &Filter) -> Result<EntriesPage, ApiError> {
     Ok(EntriesPage { entries, next: walk.next.map(|next| filter.cursor(next)) })
 }
 
-/// The indexes to walk, `from..to`; none if there are none.
-fn bounds(ledger: &Ledger, filter: &Filter) -> Result<Option<(u64, u64)>, ApiError> {
+/// Where to begin, and the index to end before; none if there is nothing between.
+fn bounds(ledger: &Ledger, filter: &Filter) -> Result<Option<(Spot, u64)>, ApiError> {
     let (tip, size) = {
         let state = ledger.read();
         (state.tip().height, state.log().size())
@@ -201,10 +238,10 @@ fn bounds(ledger: &Ledger, filter: &Filter) -> Result<Option<(u64, u64)>, ApiErr
         if height > tip {
             return Ok(None);
         }
-        from = from.max(end_of(ledger, height - 1)?);
+        from = from.max(Spot::before(end_of(ledger, height - 1)?));
         to = to.min(end_of(ledger, height)?);
     }
-    Ok((from < to).then_some((from, to)))
+    Ok((from.index < to).then_some((from, to)))
 }
 
 /// The log's size at the end of a block.
@@ -219,7 +256,7 @@ impl Walk {
     /// Goes on for some entries, and says whether the walk is over.
     fn step(&mut self, state: &State, filter: &Filter, to: u64) -> bool {
         let terms = Terms::of(filter, state);
-        for (held, entry) in state.index().entries_from(self.at).enumerate() {
+        for (held, entry) in state.index().entries_from_member(self.at.index, self.at.member).enumerate() {
             if entry.index >= to {
                 break;
             }
@@ -230,30 +267,30 @@ impl Walk {
             if held == ENTRIES_PER_HOLD {
                 return false;
             }
-            if filter.rejected_too && entry.index > self.at {
+            if filter.rejected_too && entry.index > self.at.next_leaf() {
                 let gap = self.gap(entry.index);
                 if gap < entry.index {
-                    self.next = Some(gap);
+                    self.next = Some(Spot::before(gap));
                     return true;
                 }
             }
             if terms.fit(&entry) {
-                let index::Entry { index, height, added, revoked, .. } = entry;
-                self.found.push(Standing { index, height, added, revoked });
+                self.found.push(Standing::of(&entry));
             }
-            self.at = entry.index + 1;
+            self.at = Spot::behind(&entry);
             self.seen += 1;
         }
-        let end = if filter.rejected_too && self.at < to { self.gap(to) } else { to };
-        self.next = (end < to).then_some(end);
+        let end = if filter.rejected_too && self.at.next_leaf() < to { self.gap(to) } else { to };
+        self.next = (end < to).then_some(Spot::before(end));
         true
     }
 
     /// Takes the places up to `end` in, as many as a page may look at, and gives where they end.
     fn gap(&mut self, end: u64) -> u64 {
-        let end = end.min(self.at + (PLACES_SEEN_MAX - self.places));
-        self.places += end - self.at;
-        self.gaps.push((self.at, end));
+        let start = self.at.next_leaf();
+        let end = end.min(start + (PLACES_SEEN_MAX - self.places));
+        self.places += end - start;
+        self.gaps.push((start, end));
         end
     }
 }
@@ -261,22 +298,24 @@ impl Walk {
 /// The accepted entries of the walk with the rejected ones between them, as many as fit the page.
 fn with_rejected(ledger: &Ledger, filter: &Filter, walk: &mut Walk) -> Result<Vec<Entry>, ApiError> {
     let store = ledger.store();
-    let mut all: Vec<(u64, Option<Standing>)> =
-        walk.found.iter().map(|standing| (standing.index, Some(*standing))).collect();
+    let spot = |standing: &Standing| Spot { index: standing.index, member: standing.member.unwrap_or(0) };
+    let mut all: Vec<(Spot, Option<Standing>)> =
+        walk.found.iter().map(|standing| (spot(standing), Some(*standing))).collect();
     for (start, end) in &walk.gaps {
         for index in *start..*end {
             let rejected = store.place_at(index)?.is_some_and(|place| place.outcome != Outcome::Accepted);
-            all.extend(rejected.then_some((index, None)));
+            all.extend(rejected.then_some((Spot::before(index), None)));
         }
     }
-    all.sort_unstable_by_key(|(index, _)| *index);
+    all.sort_unstable_by_key(|(spot, _)| *spot);
     let mut entries = Vec::new();
-    for (index, standing) in all {
+    for (spot, standing) in all {
         if entries.len() == filter.limit {
             // The first one that found no room is where the next page begins.
-            walk.next = Some(index);
+            walk.next = Some(spot);
             break;
         }
+        let index = spot.index;
         let signed = record_at(ledger, index)?;
         let (standing, outcome) = match standing {
             Some(standing) => (standing, "accepted"),
@@ -289,7 +328,7 @@ fn with_rejected(ledger: &Ledger, filter: &Filter, walk: &mut Walk) -> Result<Ve
                     .place(&signed.id())?
                     .ok_or_else(|| ApiError::internal(format!("leaf {index} has no place")))?;
                 let Outcome::Rejected(code) = place.outcome else { continue };
-                (standing_of(ledger, index, place.height)?, code.as_str())
+                (standing_of_rejected(ledger, index, place.height)?, code.as_str())
             }
         };
         let entry = entry_at(ledger, &signed, &standing)?;

@@ -99,6 +99,11 @@ impl ApiError {
         Self::whole("internal", "the node failed to answer; its log says why")
     }
 
+    /// The same, which blames another field.
+    pub(super) fn blaming(self, field: Option<Cow<'static, str>>) -> Self {
+        Self { field, ..self }
+    }
+
     /// Names the record that the problem is about.
     pub(super) fn about(self, id: RecordId) -> Self {
         Self { id: Some(id), ..self }
@@ -154,7 +159,7 @@ impl ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let field = refusal.field.map(Cow::Borrowed);
+        let field = refusal.path().map(Cow::Owned);
         Self { field, ..Self::whole(refusal.code.as_str(), refusal.detail) }
     }
 }

@@ -14,7 +14,7 @@ use writ_proto::state::State;
 use writ_proto::time::Interval;
 
 use super::error::ApiError;
-use super::receipt::{entry_at, id_at, record_at, standing_of};
+use super::receipt::{Standing, entry_at, id_at, record_at};
 use crate::ledger::Ledger;
 
 /// An account in texts.
@@ -49,17 +49,16 @@ impl Told {
         interval: Interval,
     ) -> Result<Explanation, ApiError> {
         let mut entries = Vec::with_capacity(decision.entries.len());
-        for index in &decision.entries {
-            let place = ledger.store().place_at(*index)?;
-            let place = place.ok_or_else(|| ApiError::internal(format!("leaf {index} has no place")))?;
-            let standing = standing_of(ledger, *index, place.height)?;
-            entries.extend(entry_at(ledger, &record_at(ledger, *index)?, &standing)?);
+        for id in &decision.ids {
+            let standing = Standing::by_id(&ledger.read(), id);
+            let standing = standing.ok_or_else(|| ApiError::internal(format!("no entry {id} is in the log")))?;
+            entries.extend(entry_at(ledger, &record_at(ledger, standing.index)?, &standing)?);
         }
         let role = |reached: &ReachedRole| {
             let name = Name::parse_full(&reached.role).map_err(ApiError::internal)?;
             let role = name.to_display_if(Side::Object, is_readable);
             let ReachedRole { over, denied, entered, .. } = *reached;
-            Ok(ExplainedRole { role, over: id_at(ledger, over)?, denied, entered })
+            Ok(ExplainedRole { role, over, denied, entered })
         };
         let considered =
             self.considered.into_iter().map(|one| one.finish(ledger)).collect::<Result<Vec<_>, ApiError>>()?;

@@ -120,9 +120,9 @@ fn page(ledger: &Ledger, asked: &Asked) -> Result<HistoryPage, ApiError> {
 /// What happened, and the entry's place, by what was known at `height`.
 fn what_of(index: &Index, kind: EventKind, height: u64) -> What {
     let entry = |happening, ordinal: EntryOrdinal| {
-        let entry = index.entry(ordinal);
-        let revoked = entry.revoked.filter(|revoked| revoked.height <= height);
-        What::Entry(happening, Standing { index: entry.index, height: entry.height, added: entry.added, revoked })
+        let standing = Standing::of(&index.entry(ordinal));
+        let revoked = standing.revoked.filter(|revoked| revoked.height <= height);
+        What::Entry(happening, Standing { revoked, ..standing })
     };
     match kind {
         EventKind::Added(ordinal) => entry(Happening::Added, ordinal),
@@ -136,8 +136,8 @@ fn what_of(index: &Index, kind: EventKind, height: u64) -> What {
 /// What was read for this page.
 struct Library<'a> {
     ledger: &'a Ledger,
-    /// By leaf.
-    entries: HashMap<u64, Entry>,
+    /// By leaf and place in a set.
+    entries: HashMap<(u64, Option<u8>), Entry>,
     /// Revocations, by leaf.
     signers: HashMap<u64, RevokedWith>,
 }
@@ -159,13 +159,13 @@ impl Library<'_> {
     }
 
     fn entry(&mut self, standing: &Standing) -> Result<Entry, ApiError> {
-        if let Some(entry) = self.entries.get(&standing.index) {
+        let Standing { index: leaf, member, .. } = *standing;
+        if let Some(entry) = self.entries.get(&(leaf, member)) {
             return Ok(entry.clone());
         }
-        let leaf = standing.index;
         let entry = entry_at(self.ledger, &record_at(self.ledger, leaf)?, standing)?
             .ok_or_else(|| ApiError::internal(format!("leaf {leaf} is no access entry")))?;
-        self.entries.insert(leaf, entry.clone());
+        self.entries.insert((leaf, member), entry.clone());
         Ok(entry)
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use writ_proto::api::{position_token, read_position_token};
+use writ_proto::api::{Since, position_token, read_position_token};
 use writ_proto::decision::Moment;
 use writ_proto::state::State;
 use writ_proto::time::{Excerpt, Interval, LedgerTime};
@@ -48,7 +48,7 @@ impl When {
             ));
         }
         let wait = Duration::from_millis(query.number("wait_ms", 0, WAIT_MS_MAX)?.unwrap_or(WAIT_MS));
-        let at_least = query.take("at_least").map(|text| Token::read(&text)).transpose()?;
+        let at_least = query.take("at_least").map(|text| Token::read(&text, "at_least")).transpose()?;
         Ok(Self { at, height, as_of, at_least, wait })
     }
 
@@ -107,10 +107,10 @@ impl When {
 }
 
 impl Token {
-    fn read(text: &str) -> Result<Self, ApiError> {
+    fn read(text: &str, field: &'static str) -> Result<Self, ApiError> {
         let (height, mark) = read_position_token(text).ok_or_else(|| {
             let detail = format!("`{}` is no position token, expected the `position` of an answer", Excerpt::of(text));
-            ApiError::bad("at_least", detail)
+            ApiError::bad(field, detail)
         })?;
         Ok(Self { height, mark: mark.to_owned() })
     }
@@ -128,6 +128,11 @@ impl Token {
                 return Err(not_yet("at_least", self.height, ledger.read().tip().height));
             }
         }
+        self.check(ledger, "at_least")
+    }
+
+    /// Checks that it is a token of this chain, which has reached its height.
+    fn check(&self, ledger: &Ledger, field: &'static str) -> Result<(), ApiError> {
         let leaf = {
             let state = ledger.read();
             let tip = state.tip();
@@ -142,10 +147,25 @@ impl Token {
         );
         if own.split_once('.').is_none_or(|(_, mark)| mark != self.mark) {
             let detail = format!("the token names another block at height {} than this chain has", self.height);
-            return Err(ApiError::of("wrong_chain", "at_least", detail));
+            return Err(ApiError::of("wrong_chain", field, detail));
         }
         Ok(())
     }
+}
+
+/// The size that the log had then.
+pub(super) fn size_since(ledger: &Ledger, since: &Since) -> Result<u64, ApiError> {
+    const FIELD: &str = "unchanged_since";
+    let token = match since {
+        Since::Size(size) => return Ok(*size),
+        Since::Position(text) => Token::read(text, FIELD)?,
+    };
+    let tip = ledger.read().tip().height;
+    if token.height > tip {
+        return Err(not_yet(FIELD, token.height, tip));
+    }
+    token.check(ledger, FIELD)?;
+    if token.height == 0 { Ok(0) } else { Ok(commit_leaf(ledger, token.height)?.executed.log_size + 1) }
 }
 
 /// Refuses to answer on a node that has not caught up with what it knows to exist.

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use writ_proto::api::{Idle, PreviewAnswer, RefusedStatement, StatementNote};
-use writ_proto::record::{AuthorityName, RecordId};
+use writ_proto::api::{Idle, PreviewAnswer, RefusedStatement, Since, StatementNote};
+use writ_proto::record::{AtomicSet, AuthorityName, RecordId, SetMember};
+use writ_proto::refusal::Refusal;
 use writ_proto::search::{Budget, Preview, Proposed, Remark};
-use writ_proto::state::State;
+use writ_proto::state::{Authority, State};
 
 use super::body::Media;
 use super::changes::{Named, STEP_LOOKUPS, WORK_TIME_MAX};
@@ -19,7 +20,8 @@ use super::circumstances::unknown;
 use super::error::ApiError;
 use super::json::{Members, answer};
 use super::moment::caught_up;
-use super::records::{id_of, read_tuple};
+use super::records::{id_of, read_tuple, revocation};
+use super::sets::{check_count, size_of};
 use super::{Answer, App, Call, TURN_TIME_MAX};
 use crate::ledger::Ledger;
 
@@ -38,6 +40,8 @@ struct Wish {
     authority: AuthorityName,
     /// What is well-formed, at its place; the others are refused.
     statements: Vec<Result<Statement, ApiError>>,
+    /// Whether they stand in one set, and since when nothing on its keys may have changed.
+    set: Option<Option<Since>>,
     limit: usize,
 }
 
@@ -72,7 +76,15 @@ impl Wish {
         let authority: AuthorityName = members.require("issuingAuth")?;
         let values: Vec<Value> = members.require("statements")?;
         let limit = members.take::<usize>("limit")?.unwrap_or(LIMIT);
+        let atomic = members.take::<bool>("atomic")?.unwrap_or(false);
+        let since: Option<Since> = members.take("unchanged_since")?;
         members.finish()?;
+        if since.is_some() && !atomic {
+            return Err(ApiError::bad("unchanged_since", "`unchanged_since` is for a set, found no `atomic`"));
+        }
+        if atomic {
+            check_count(values.len(), "statements")?;
+        }
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(ApiError::bad("limit", format!("{limit}, expected 1 to {LIMIT_MAX}")));
         }
@@ -86,7 +98,7 @@ impl Wish {
         }
         let read = |(at, value)| Statement::read(value, at, &authority);
         let statements = values.into_iter().enumerate().map(read).collect();
-        Ok(Self { authority, statements, limit })
+        Ok(Self { authority, statements, set: atomic.then_some(since), limit })
     }
 }
 
@@ -146,8 +158,15 @@ fn refused(statement: usize, error: &ApiError) -> RefusedStatement {
 }
 
 fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
-    let Wish { authority, statements, limit } = wish;
-    let (proposed, mut refusals, preview) = copy(ledger, &authority, statements)?;
+    let Wish { authority, statements, set, limit } = wish;
+    let made = match set {
+        None => copy(ledger, &authority, statements)?,
+        Some(since) => match copy_with_set(ledger, &authority, statements, since.as_ref())? {
+            Ok(made) => made,
+            Err(refused) => return Ok(refused),
+        },
+    };
+    let (proposed, mut refusals, preview) = made;
     refusals.extend(preview.refused.iter().map(|(at, refusal)| refused(*at, &refusal.clone().into())));
     refusals.sort_by_key(|refusal| refusal.statement);
 
@@ -182,6 +201,76 @@ fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
     })
 }
 
+/// The statements of one set, and the copy that has taken all of them in; or the answer that names the first one at
+/// fault, for which none is taken.
+#[expect(clippy::type_complexity, reason = "what `copy` gives, or an answer")]
+fn copy_with_set(
+    ledger: &Ledger,
+    authority: &AuthorityName,
+    statements: Vec<Result<Statement, ApiError>>,
+    since: Option<&Since>,
+) -> Result<Result<(Vec<Proposed>, Vec<RefusedStatement>, Preview), PreviewAnswer>, ApiError> {
+    let since = size_of(ledger, since)?;
+    let state = ledger.read();
+    let (authority, _) = known(&state, authority)?;
+    let time = ledger.clock().proposal_time(state.tip().time);
+    let fault = |at: usize, error: &ApiError| PreviewAnswer {
+        changes: Vec::new(),
+        refused: vec![refused(at, error)],
+        notes: Vec::new(),
+        at: time,
+        height: state.tip().height,
+        more: false,
+    };
+    let (mut members, mut proposed) = (Vec::with_capacity(statements.len()), Vec::with_capacity(statements.len()));
+    for (at, statement) in statements.into_iter().enumerate() {
+        let member = statement.and_then(|statement| {
+            let member = match &statement {
+                Statement::State { access, .. } => SetMember::Access(access.clone()),
+                Statement::Revoke(target) => SetMember::Revoke(revocation(&state, *target)?),
+                Statement::Withdraw(_) => {
+                    let detail = "in a set nothing can end what the set itself makes";
+                    return Err(ApiError::bad("withdraw", detail));
+                }
+            };
+            Ok((member, statement.proposed(&state)?))
+        });
+        match member {
+            Ok((member, own)) => {
+                members.push(member);
+                proposed.push(own);
+            }
+            Err(error) => return Ok(Err(fault(at, &error))),
+        }
+    }
+    check_copied(&state)?;
+    match state.preview_set(authority, &AtomicSet { members, unchanged_since: since }, time) {
+        Ok(preview) => Ok(Ok((proposed, Vec::new(), preview))),
+        Err(refusal) => {
+            let at = refusal.member.map_or(0, usize::from);
+            // The place in the list says which member it is.
+            let refusal = Refusal { member: None, ..refusal };
+            Ok(Err(fault(at, &refusal.into())))
+        }
+    }
+}
+
+fn known<'a>(state: &'a State, authority: &AuthorityName) -> Result<(u32, &'a Authority), ApiError> {
+    state.authorities().by_name(authority).ok_or_else(|| {
+        let detail = format!("authority `{authority}` is not known to this chain");
+        ApiError::of("unknown_authority", "issuingAuth", detail)
+    })
+}
+
+fn check_copied(state: &State) -> Result<(), ApiError> {
+    let entries = state.index().len();
+    if entries > ENTRIES_MAX {
+        let detail = format!("the log holds {entries} entries, a preview copies at most {ENTRIES_MAX}");
+        return Err(ApiError::whole("limit_exceeded", detail));
+    }
+    Ok(())
+}
+
 /// The statements in the terms of the state, those among them that are refused already, and the copy that has taken
 /// in the others. The one place where the lock is held for longer than a step.
 fn copy(
@@ -190,15 +279,8 @@ fn copy(
     statements: Vec<Result<Statement, ApiError>>,
 ) -> Result<(Vec<Proposed>, Vec<RefusedStatement>, Preview), ApiError> {
     let state = ledger.read();
-    let (authority, _) = state.authorities().by_name(authority).ok_or_else(|| {
-        let detail = format!("authority `{authority}` is not known to this chain");
-        ApiError::of("unknown_authority", "issuingAuth", detail)
-    })?;
-    let entries = state.index().len();
-    if entries > ENTRIES_MAX {
-        let detail = format!("the log holds {entries} entries, a preview copies at most {ENTRIES_MAX}");
-        return Err(ApiError::whole("limit_exceeded", detail));
-    }
+    let (authority, _) = known(&state, authority)?;
+    check_copied(&state)?;
     let (mut proposed, mut refusals) = (Vec::with_capacity(statements.len()), Vec::new());
     for (at, statement) in statements.into_iter().enumerate() {
         proposed.push(statement.and_then(|statement| statement.proposed(&state)).unwrap_or_else(|error| {

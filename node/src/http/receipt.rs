@@ -8,9 +8,10 @@ use writ_proto::api::{
 };
 use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::hash::Digest;
-use writ_proto::index::Revoked;
+use writ_proto::index::{self, Revoked};
 use writ_proto::merkle::{self, NodeId, NodeReader, ProveError};
-use writ_proto::record::{Body, RecordId, Signed};
+use writ_proto::record::{RecordId, Signed};
+use writ_proto::state::State;
 use writ_proto::time::LedgerTime;
 
 use super::error::ApiError;
@@ -144,9 +145,18 @@ impl<'a> Receipts<'a> {
         Ok(())
     }
 
+    /// The entries that the record at a place made, if it is a set.
+    fn entries_of_set(&self, place: &StoredPlace) -> Vec<RecordId> {
+        let state = self.ledger.read();
+        let members = state.index().entries_at(place.index).filter(|entry| entry.member.is_some());
+        members.map(|entry| entry.id).collect()
+    }
+
     /// The receipt of a record that is in the log.
     pub(super) fn settled(&mut self, id: RecordId, place: &StoredPlace, duplicate: bool) -> Result<Receipt, ApiError> {
-        let receipt = Receipt { place: Some(self.place(place)?), duplicate, ..bare(id, RecordStatus::Committed) };
+        let entries = self.entries_of_set(place);
+        let receipt =
+            Receipt { place: Some(self.place(place)?), duplicate, entries, ..bare(id, RecordStatus::Committed) };
         Ok(match place.outcome {
             Outcome::Accepted => receipt,
             Outcome::Rejected(code) => Receipt {
@@ -172,6 +182,7 @@ pub(super) fn bare(id: RecordId, status: RecordStatus) -> Receipt {
         field: None,
         detail: None,
         entry: None,
+        entries: Vec::new(),
         record: None,
     }
 }
@@ -180,9 +191,25 @@ pub(super) fn bare(id: RecordId, status: RecordStatus) -> Receipt {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
     pub(super) index: u64,
+    /// The place in its set.
+    pub(super) member: Option<u8>,
     pub(super) height: u64,
     pub(super) added: LedgerTime,
     pub(super) revoked: Option<Revoked>,
+}
+
+impl Standing {
+    /// That of an accepted entry.
+    pub(super) fn of(entry: &index::Entry<'_>) -> Self {
+        let index::Entry { index, member, height, added, revoked, .. } = *entry;
+        Self { index, member, height, added, revoked }
+    }
+
+    /// That of the accepted entry with this id, if there is one.
+    pub(super) fn by_id(state: &State, id: &RecordId) -> Option<Self> {
+        let entry = state.index().entry(state.index().by_id(id)?);
+        Some(Self::of(&entry))
+    }
 }
 
 /// The record at leaf `index`, which must hold one.
@@ -196,22 +223,22 @@ pub(super) fn id_at(ledger: &Ledger, index: u64) -> Result<RecordId, ApiError> {
     Ok(record_at(ledger, index)?.id())
 }
 
-/// The entry that `signed` states, at its place; `None` if it states something else.
+/// The entry that `signed` states, at its place; `None` if it states something else there.
 pub(super) fn entry_at(ledger: &Ledger, signed: &Signed, standing: &Standing) -> Result<Option<Entry>, ApiError> {
-    let Body::Access(access) = signed.body() else { return Ok(None) };
+    let Some(made) = signed.entries().find(|made| made.member == standing.member) else { return Ok(None) };
     let revoked = match standing.revoked {
         None => None,
         Some(Revoked { by, height, at }) => Some(RevokedBy { by: id_at(ledger, by)?, height, at }),
     };
     let authority = &signed.statement().authority;
     let Standing { index, height, added, .. } = *standing;
-    Ok(Some(entry_of(access, authority, signed.id(), index, height, added, revoked)))
+    let entry = entry_of(made.access, authority, made.id, index, height, added, revoked);
+    Ok(Some(Entry { set: made.member.map(|_| signed.id()), ..entry }))
 }
 
-/// What the state knows of the record at leaf `index` of block `height`.
-pub(super) fn standing_of(ledger: &Ledger, index: u64, height: u64) -> Result<Standing, ApiError> {
-    let state = ledger.read();
-    let added = state.time_of(height).ok_or_else(|| ApiError::internal(format!("block {height} has no time")))?;
-    let revoked = state.index().by_index(index).and_then(|entry| entry.revoked);
-    Ok(Standing { index, height, added, revoked })
+/// The standing of a record that its block rejected.
+pub(super) fn standing_of_rejected(ledger: &Ledger, index: u64, height: u64) -> Result<Standing, ApiError> {
+    let added = ledger.read().time_of(height);
+    let added = added.ok_or_else(|| ApiError::internal(format!("block {height} has no time")))?;
+    Ok(Standing { index, member: None, height, added, revoked: None })
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use serde_json::Value;
 use writ_proto::api::{
-    BatchAnswer, BatchResult, BriefAnswer, BriefResult, Prepared, Receipt, RecordStatus, Tuple, from_base64,
+    BatchAnswer, BatchResult, BriefAnswer, BriefResult, Prepared, Receipt, RecordStatus, Since, Tuple, from_base64,
     statement_of, to_base64,
 };
 use writ_proto::block::Outcome;
@@ -29,7 +29,8 @@ use super::body::Media;
 use super::error::ApiError;
 use super::json::{Members, answer};
 use super::query::Query;
-use super::receipt::{Receipts, bare, entry_at, record_at, standing_of};
+use super::receipt::{Receipts, Standing, bare, entry_at, record_at, standing_of_rejected};
+use super::sets::{SetWish, renamed, set_of, size_of};
 use super::{Answer, App, Call};
 use crate::checkpoints::FinalCheckpoint;
 use crate::ledger::{Fate, Ledger, SubmitError, Submitted};
@@ -47,6 +48,9 @@ pub(super) const BATCH_RECORDS_MAX: usize = 4096;
 pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a body with a batch: its records in base64, each in quotes with a comma and white space.
 pub(super) const BATCH_BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// Bytes of a signature with its key id.
+const SIGNATURE_BYTES: usize = 32 + 64;
 
 /// How long a submission waits if it does not say.
 pub(super) const WAIT_MS: u64 = 10_000;
@@ -418,13 +422,18 @@ fn shown(ledger: &Ledger, checkpoint: Option<FinalCheckpoint>, id: RecordId, fat
         }
         Fate::Refused(refusal) => Ok(Receipt {
             code: Some(refusal.code.as_str().into()),
-            field: refusal.field.map(Into::into),
+            field: refusal.path(),
             detail: Some(refusal.detail),
             ..bare(id, RecordStatus::Refused)
         }),
         Fate::Settled(place) => {
             let signed = record_at(ledger, place.index)?;
-            let entry = entry_at(ledger, &signed, &standing_of(ledger, place.index, place.height)?)?;
+            let standing = Standing::by_id(&ledger.read(), &id);
+            let standing = match standing {
+                Some(standing) => standing,
+                None => standing_of_rejected(ledger, place.index, place.height)?,
+            };
+            let entry = entry_at(ledger, &signed, &standing)?;
             let receipt = Receipts::of(ledger).with_checkpoint(checkpoint).settled(id, &place, false)?;
             Ok(Receipt { entry, record: Some(to_base64(signed.bytes())), ..receipt })
         }
@@ -442,6 +451,7 @@ struct Wish {
 enum What {
     Entry(Access),
     Revoke(RecordId),
+    Set(SetWish),
 }
 
 /// `POST /v1/records/prepare`.
@@ -455,16 +465,25 @@ fn read_wish(bytes: &[u8]) -> Result<Wish, ApiError> {
     let mut members = Members::parse(bytes)?;
     let authority: AuthorityName = members.require("authority")?;
     let (entry, revoke): (Option<Value>, Option<String>) = (members.take("entry")?, members.take("revoke")?);
+    let set: Option<Vec<Value>> = members.take("set")?;
+    let since: Option<Since> = members.take("unchanged_since")?;
     let nonce = members.take::<String>("nonce")?.map_or_else(draw_nonce, |text| read_nonce(&text))?;
     let submit_by: Option<LedgerTime> = members.take("submit_by")?;
     members.finish()?;
-    let what = match (entry, revoke) {
-        (Some(entry), None) => What::Entry(read_tuple(entry, &authority)?),
-        (None, Some(target)) => What::Revoke(id_of(&target, "revoke")?),
-        (None, None) => {
-            return Err(ApiError::bad("entry", "neither `entry` nor `revoke` is there, expected one of them"));
+    if since.is_some() && set.is_none() {
+        return Err(ApiError::bad("unchanged_since", "`unchanged_since` is for a `set`, found none"));
+    }
+    let what = match (entry, revoke, set) {
+        (Some(entry), None, None) => What::Entry(read_tuple(entry, &authority)?),
+        (None, Some(target), None) => What::Revoke(id_of(&target, "revoke")?),
+        (None, None, Some(set)) => What::Set(SetWish::read(set, since, &authority)?),
+        (None, None, None) => {
+            return Err(ApiError::bad("entry", "neither `entry`, `revoke` nor `set` is there, expected one of them"));
         }
-        (Some(_), Some(_)) => {
+        (None, Some(_), Some(_)) | (Some(_), None, Some(_)) => {
+            return Err(ApiError::bad("set", "a `set` and another are there, expected one of them"));
+        }
+        (Some(_), Some(_), _) => {
             return Err(ApiError::bad("revoke", "both `entry` and `revoke` are there, expected one of them"));
         }
     };
@@ -513,8 +532,12 @@ fn draw_nonce() -> Result<Nonce, ApiError> {
 }
 
 fn prepared(ledger: &Ledger, wish: Wish) -> Result<Prepared, ApiError> {
+    let since = match &wish.what {
+        What::Set(set) => size_of(ledger, set.unchanged_since.as_ref())?,
+        What::Entry(_) | What::Revoke(_) => None,
+    };
     let state = ledger.read();
-    let (_, authority) = state.authorities().by_name(&wish.authority).ok_or_else(|| {
+    let (ordinal, authority) = state.authorities().by_name(&wish.authority).ok_or_else(|| {
         ApiError::of(
             "unknown_authority",
             "authority",
@@ -528,6 +551,12 @@ fn prepared(ledger: &Ledger, wish: Wish) -> Result<Prepared, ApiError> {
             Body::Access(access)
         }
         What::Revoke(target) => Body::Revoke(revocation(&state, target)?),
+        What::Set(wish) => {
+            let set = set_of(&state, wish.members, since)?;
+            let time = ledger.clock().proposal_time(state.tip().time);
+            state.admit_set(ordinal, &set, time).map_err(|refusal| renamed(refusal.into()))?;
+            Body::Set(set)
+        }
     };
     if body.class() == Class::Restrictive && wish.submit_by.is_some() {
         let detail = "a record that can only reduce access has no `submit_by`, found one";
@@ -538,13 +567,18 @@ fn prepared(ledger: &Ledger, wish: Wish) -> Result<Prepared, ApiError> {
     let submit_by = wish.submit_by.unwrap_or(latest);
     let statement = statement_of(*state.chain(), wish.authority, wish.nonce, body, submit_by);
     let (bytes, _) = statement.signed_bytes()?;
+    let signed = bytes.len() + 1 + usize::from(threshold) * SIGNATURE_BYTES;
+    if signed > RECORD_BYTES_MAX {
+        let detail = format!("a record of {signed} bytes once it is signed, at most {RECORD_BYTES_MAX} are allowed");
+        return Err(ApiError::of("too_large", "record", detail));
+    }
     // Whoever signs reads these bytes first; so do we, that nobody is given bytes that no node takes.
     let (_, id) = Signed::read_unsigned(&bytes)?;
     Ok(Prepared { bytes: to_base64(&bytes), id, keys, threshold })
 }
 
 /// The revocation of an entry that is in the log: it carries its target's effect.
-fn revocation(state: &State, target: RecordId) -> Result<Revoke, ApiError> {
+pub(super) fn revocation(state: &State, target: RecordId) -> Result<Revoke, ApiError> {
     let settled = state
         .settled(&target)
         .ok_or_else(|| ApiError::of("not_found", "revoke", format!("no record {target} is in the log")))?;

@@ -263,8 +263,7 @@ fn expiring_page(ledger: &Ledger, asked: &Expiring) -> Result<ExpiringPage, ApiE
             }
             let entry = index.entry(ordinal);
             if entry.height <= height {
-                let (index, height, added, revoked) = (entry.index, entry.height, entry.added, entry.revoked);
-                found.push(Standing { index, height, added, revoked });
+                found.push(Standing::of(&entry));
             }
         }
         (until, height)

@@ -42,7 +42,10 @@ pub struct Entry {
     pub cond: Option<String>,
     /// Its id.
     pub id: RecordId,
-    /// Its leaf in the log.
+    /// The set that made it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<RecordId>,
+    /// Its leaf in the log: the entries of a set share that of the set.
     pub index: u64,
     /// Its block.
     pub height: u64,
@@ -56,7 +59,7 @@ pub struct Entry {
 /// The revocation that ended an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedBy {
-    /// The revocation's id.
+    /// The revocation's id, or that of the set that it stands in.
     pub by: RecordId,
     /// Its block.
     pub height: u64,
@@ -112,6 +115,9 @@ pub struct Receipt {
     /// The access entry, where the record is one (in `GET /v1/records/{id}`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
+    /// The ids of the entries of a set that is in the log, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<RecordId>,
     /// The record's bytes in base64 (in `GET /v1/records/{id}`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,

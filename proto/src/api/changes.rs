@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Tuple};
+use super::{Entry, Since, Tuple};
 use crate::decision::Rights;
 use crate::name::ActionPattern;
 use crate::record::{AuthorityName, RecordId};
@@ -130,6 +130,12 @@ pub struct PreviewAsked {
     pub issuing_auth: AuthorityName,
     /// The statements, in order.
     pub statements: Vec<Proposal>,
+    /// Whether they stand in one set, all or nothing.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub atomic: bool,
+    /// Of a set: only if nothing on its keys changed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<Since>,
     /// Changes that are told, at most; left out: as the node likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,

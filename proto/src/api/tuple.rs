@@ -143,6 +143,7 @@ pub fn entry_of(
         reference: access.reference.clone(),
         cond: access.cond.clone(),
         id,
+        set: None,
         index,
         height,
         revoked,

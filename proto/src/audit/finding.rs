@@ -96,7 +96,7 @@ impl Finding {
     }
 
     pub(super) fn of_refusal(height: Option<u64>, part: Part, refusal: &Refusal) -> Self {
-        let detail = match refusal.field {
+        let detail = match refusal.path() {
             Some(field) => alloc::format!("`{field}`: {}", refusal.detail),
             None => refusal.detail.clone(),
         };

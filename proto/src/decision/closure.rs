@@ -325,7 +325,7 @@ impl Wide {
             let (role, over) = (name.role?, name.over?);
             Some(ReachedRole {
                 role: index.text(role).into(),
-                over: index.slot(over).index,
+                over: index.id(over),
                 denied: is_denied(role),
                 entered: narrow.contains(place),
             })

@@ -166,7 +166,7 @@ fn each_part_that_is_wrong_is_named() {
     for (what, place, text, file) in [
         ("start", Place::Start, "does not start with", with(0, 1)),
         ("version", Place::Start, "does not start with", with(START.len() - 2, 1)),
-        ("genesis", Place::Genesis, "protocol version 0", with(START.len() + 8, 1)),
+        ("genesis", Place::Genesis, "protocol version 3", with(START.len() + 8, 1)),
         ("blob", Place::Frame(1), "not decodable", with(first + 8 + 7, 0x80)),
         ("signatures", Place::Frame(1), "129 signatures", crowded),
         ("digest", Place::Trailer, "the SHA-256", with(file.len() - 1, 1)),

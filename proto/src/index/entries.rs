@@ -15,6 +15,8 @@ use crate::record::{Effect, RecordId};
 use crate::time::{LedgerTime, Window};
 
 const NONE: u32 = u32::MAX;
+/// More than a place in a set can be.
+const NO_SET: u8 = u8::MAX;
 
 /// An entry as it is kept.
 #[derive(Clone, Debug)]
@@ -33,9 +35,15 @@ pub(crate) struct Slot {
     /// Among the revocations.
     revoked: u32,
     pub(crate) effect: Effect,
+    /// The place in its set; [`NO_SET`] for none.
+    member: u8,
 }
 
 impl Slot {
+    pub(crate) fn member(&self) -> Option<u8> {
+        (self.member != NO_SET).then_some(self.member)
+    }
+
     pub(crate) fn height(&self) -> u64 {
         u64::from(self.height)
     }
@@ -62,6 +70,7 @@ pub(super) struct NewSlot {
     pub(super) act: TextId,
     pub(super) cond: Option<TextId>,
     pub(super) effect: Effect,
+    pub(super) member: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,7 +109,7 @@ impl Entries {
 
     pub(super) fn push(&mut self, new: NewSlot) -> EntryOrdinal {
         let ordinal = u32::try_from(self.slots.len()).expect("a log holds fewer than 2^32 entries");
-        let NewSlot { id, index, start, end, height, issuer, sub, obj, act, cond, effect } = new;
+        let NewSlot { id, index, start, end, height, issuer, sub, obj, act, cond, effect, member } = new;
         self.ids.push(id);
         self.slots.push(Slot {
             index,
@@ -114,6 +123,7 @@ impl Entries {
             cond: cond.unwrap_or(NONE),
             revoked: NONE,
             effect,
+            member: member.unwrap_or(NO_SET),
         });
         let Self { key, ids, places, .. } = self;
         places.insert_unique(key.of_id(&id), ordinal, |at| key.of_id(&ids[*at as usize]));

@@ -23,6 +23,8 @@ pub(crate) struct Pair {
     pub(crate) obj: TextId,
     /// The entry that named this pair first.
     pub(crate) first: EntryOrdinal,
+    /// The last leaf of the log that brought an entry on them, or ended one.
+    pub(crate) changed: u64,
     next_of_sub: PairId,
     next_of_obj: PairId,
     grants: Track,
@@ -138,6 +140,7 @@ impl Pairs {
             sub,
             obj,
             first: entry,
+            changed: 0,
             next_of_sub: at,
             next_of_obj: at,
             grants: Track::default(),

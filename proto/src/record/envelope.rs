@@ -8,7 +8,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::{AuthorityName, Body, Class, Kind};
+use super::access::Access;
+use super::kinds::{AuthorityName, Body, Class, Kind, SetMember};
 use crate::codec::{self, CodecError};
 use crate::hash::{Digest, DigestError, Domain};
 use crate::key::{KeyId, SecretKey, Signature};
@@ -16,10 +17,19 @@ use crate::limits::{RECORD_BYTES_MAX, SIGNATURES_MAX};
 use crate::refusal::{Code, Refusal};
 use crate::time::LedgerTime;
 
-/// The id of a record: a tagged hash of what it states, without `submit_by` and signatures.
+/// The id of a record: a tagged hash of what it states, without `submit_by` and signatures. An access entry has the
+/// id of its record, or, if a set made it, one of its own ([`RecordId::of_member`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordId(pub Digest);
+
+impl RecordId {
+    /// The id of the access entry that the set of this id makes with the member at `place`, from 0.
+    #[must_use]
+    pub fn of_member(&self, place: u8) -> Self {
+        Self(Domain::Member.hash(&[&self.0.0, &u32::from(place).to_le_bytes()]))
+    }
+}
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,6 +215,30 @@ impl Signed {
     pub fn class(&self) -> Class {
         self.statement.body.class()
     }
+
+    /// The access entries that it makes where it is accepted, in order: one, none, or those of a set.
+    pub fn entries(&self) -> impl Iterator<Item = Made<'_>> {
+        let (one, members) = match &self.statement.body {
+            Body::Access(access) => (Some(Made { id: self.id, member: None, access }), &[][..]),
+            Body::Set(set) => (None, &set.members[..]),
+            Body::Revoke(_) | Body::Authority(_) | Body::Validator(_) | Body::Parameter(_) => (None, &[][..]),
+        };
+        one.into_iter().chain((0..).zip(members).filter_map(|(place, member)| match member {
+            SetMember::Access(access) => Some(Made { id: self.id.of_member(place), member: Some(place), access }),
+            SetMember::Revoke(_) => None,
+        }))
+    }
+}
+
+/// An access entry that a record makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made<'a> {
+    /// Its id: the record's, or of its own in a set.
+    pub id: RecordId,
+    /// Its place among the members of a set, from 0.
+    pub member: Option<u8>,
+    /// What it says.
+    pub access: &'a Access,
 }
 
 /// The statement, and the lengths of what goes into the id and of what is signed.

@@ -196,11 +196,13 @@ pub enum ParameterChange {
 }
 
 /// Access entries and revocations that take effect together or not at all.
+///
+/// A *key* of it is a subject and an object as they stand on an access member, or on the target of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtomicSet {
-    /// What the set holds, in order.
+    /// What the set holds, in order: 1 to [`SET_MEMBERS_MAX`].
     pub members: Vec<SetMember>,
-    /// Only if nothing on these keys changed since the log had this size.
+    /// Only if nothing on its keys changed since the log had this size.
     pub unchanged_since: Option<u64>,
 }
 
@@ -290,8 +292,8 @@ impl Body {
     pub fn check_conditions(&self) -> Result<(), Refusal> {
         match self {
             Self::Access(access) => access.check_condition(),
-            Self::Set(set) => set.members.iter().try_for_each(|member| match member {
-                SetMember::Access(access) => access.check_condition(),
+            Self::Set(set) => (0..).zip(&set.members).try_for_each(|(place, member)| match member {
+                SetMember::Access(access) => access.check_condition().map_err(|refusal| refusal.in_member(place)),
                 SetMember::Revoke(_) => Ok(()),
             }),
             Self::Revoke(_) | Self::Authority(_) | Self::Validator(_) | Self::Parameter(_) => Ok(()),
@@ -428,11 +430,13 @@ impl TryFrom<SetWire> for AtomicSet {
             let detail = alloc::format!("a set of {} members, expected 1 to {SET_MEMBERS_MAX}", wire.members.len());
             return Err(Refusal::of(Code::BadRequest, "members", detail));
         }
-        let member = |wire| match wire {
-            MemberWire::Access(access) => Access::try_from(access).map(SetMember::Access),
+        let member = |(place, wire)| match wire {
+            MemberWire::Access(access) => {
+                Access::try_from(access).map(SetMember::Access).map_err(|refusal| refusal.in_member(place))
+            }
             MemberWire::Revoke(revoke) => Ok(SetMember::Revoke(revoke)),
         };
-        let members = wire.members.into_iter().map(member).collect::<Result<_, _>>()?;
+        let members = (0..).zip(wire.members).map(member).collect::<Result<_, _>>()?;
         Ok(Self { members, unchanged_since: wire.unchanged_since })
     }
 }

@@ -14,10 +14,10 @@ use super::rights;
 use super::{Asked, Changes, Conditions};
 use crate::decision::{Decision, Moment, Party, Reach, Reader, Rights, Why};
 use crate::hash::Digest;
-use crate::index::{EntryOrdinal, Index, NewEntry, Revoked};
+use crate::index::{Entry, EntryOrdinal, Index, NewEntry, Revoked};
 use crate::limits::{LIVE_GRANTS_PER_KEY_MAX, LIVE_MEMBERSHIPS_PER_SUBJECT_MAX};
 use crate::name::ActionPattern;
-use crate::record::{Access, Effect, RecordId};
+use crate::record::{Access, AtomicSet, Effect, RecordId, SetMember};
 use crate::refusal::Refusal;
 use crate::state::{State, not_ones_own, too_many_grants, too_many_memberships};
 use crate::time::{Interval, LedgerTime};
@@ -92,7 +92,8 @@ impl State {
                 Proposed::Access(access) => {
                     instant = instant.max(access.iss.unwrap_or(added));
                     let id = RecordId(Digest::of(&[b"proposed", &leaf.to_le_bytes()]));
-                    let new = NewEntry { id, access, index: leaf, height, added, authority, root, signers: 0 };
+                    let (at, member) = (leaf, None);
+                    let new = NewEntry { id, access, index: at, member, height, added, authority, root, signers: 0 };
                     Some(index.insert(new))
                 }
                 Proposed::Revoke(entry) => {
@@ -111,6 +112,24 @@ impl State {
         index.advance(added);
         let moment = |height| Moment { interval: Interval::at(instant), height };
         Preview { index, before: moment(tip.height), after: moment(height), refused, log_size, made }
+    }
+
+    /// The same of one atomic set: all of it, or why a block would refuse it.
+    ///
+    /// # Errors
+    /// What the next block would say of it, except of its signatures and `submit_by`.
+    pub fn preview_set(&self, authority: u32, set: &AtomicSet, time: LedgerTime) -> Result<Preview, Refusal> {
+        let time = time.max(self.tip().time.saturating_add_millis(1));
+        self.admit_set(authority, set, time)?;
+        let proposed = |member: &SetMember| match member {
+            SetMember::Access(access) => Proposed::Access(access.clone()),
+            // What is judged good has its targets in the log.
+            SetMember::Revoke(revoke) => {
+                self.index().by_id(&revoke.target).map_or(Proposed::Known(None), Proposed::Revoke)
+            }
+        };
+        let members: Vec<Proposed> = set.members.iter().map(proposed).collect();
+        Ok(self.preview(authority, &members, time))
     }
 
     /// What a block would say, as far as it depends on the authority and on the entries so far.
@@ -184,20 +203,15 @@ impl Preview {
                 if granted(&before) && granted(&after) && adds_nothing {
                     return Some(Remark::Covered);
                 }
-                let is_of_the_log = |(index, _): &(u64, RecordId)| *index < self.log_size;
-                let ids = || denied_after.iter().filter(|entry| is_of_the_log(entry)).map(|(_, id)| *id).collect();
+                let is_of_the_log = |id: &&RecordId| self.entry(id).is_some_and(|entry| entry.index < self.log_size);
+                let ids = || denied_after.iter().filter(is_of_the_log).copied().collect();
                 (!granted(&after) && !denied_after.is_empty()).then(|| Remark::Denied(ids()))
             }
         }
     }
 
     /// What the subject of a statement may do to its object, and the denials that stand against its very action.
-    fn answer(
-        &self,
-        access: &Access,
-        moment: &Moment,
-        conditions: Conditions<'_>,
-    ) -> Option<(Rights, Vec<(u64, RecordId)>)> {
+    fn answer(&self, access: &Access, moment: &Moment, conditions: Conditions<'_>) -> Option<(Rights, Vec<RecordId>)> {
         let index = &self.index;
         let (sub, obj) = (index.text_id(access.sub.as_str())?, index.text_id(access.obj.as_str())?);
         let asked = Asked { sub: index.text(sub), act: access.act.as_exact(), obj: index.text(obj) };
@@ -207,16 +221,19 @@ impl Preview {
         let object = Party::on_entries(&mut reader, obj);
         let rights = rights::asked(&mut reader, ((&subject, asked.sub), (&object, asked.obj)), conditions);
         let reach = Reach::of(&mut reader, &subject);
-        let Decision { why, entries, ids, .. } = reach.decide(&mut reader, &object, asked.act);
-        let denies = |leaf: u64| {
-            let entry = index.by_index(leaf);
-            entry.is_some_and(|entry| {
+        let Decision { why, ids, .. } = reach.decide(&mut reader, &object, asked.act);
+        let denies = |id: &RecordId| {
+            self.entry(id).is_some_and(|entry| {
                 let act = index.text(entry.act);
                 entry.effect == Effect::Deny && (act == ActionPattern::ANY || act == access.act.as_str())
             })
         };
-        let all = entries.into_iter().zip(ids);
-        let denials = all.filter(|(leaf, _)| matches!(why, Why::Deny | Why::Indeterminate) && denies(*leaf)).collect();
+        let decided = matches!(why, Why::Deny | Why::Indeterminate);
+        let denials = ids.into_iter().filter(|id| decided && denies(id)).collect();
         Some((rights, denials))
+    }
+
+    fn entry(&self, id: &RecordId) -> Option<Entry<'_>> {
+        self.index.by_id(id).map(|ordinal| self.index.entry(ordinal))
     }
 }

@@ -7,10 +7,10 @@
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::changes::{Changes, Placed};
+use super::overlay::Overlay;
 use super::protocol::Protocols;
 use super::validators::{Known, Validators};
 use super::{Activation, State, Waiting};
@@ -23,32 +23,41 @@ use crate::limits::{
     LIVE_GRANTS_PER_KEY_MAX, LIVE_MEMBERSHIPS_PER_SUBJECT_MAX, REJECTED_PER_KEY_MAX, WAITING_REVOCATIONS_MAX,
 };
 use crate::merkle::{self, Frontier, NodeId};
-use crate::record::{Access, Body, Class, Effect, ParameterChange, RecordId, Revoke, ValidatorChange, Verified};
+use crate::record::{Access, Body, Class, Effect, Made, ParameterChange, RecordId, Revoke, ValidatorChange, Verified};
 use crate::refusal::{Code, Refusal};
 use crate::time::LedgerTime;
 
 /// What becomes of a record that may stand in the block.
 #[derive(Debug)]
 pub(super) enum Judgement {
-    Accepted,
+    /// It counts, and brings this.
+    Accepted(Overlay),
+    /// It is settled, and does nothing.
     Rejected(Refusal),
 }
 
+/// The entry that a revocation is to end.
+pub(super) struct Target<'a> {
+    pub(super) effect: Effect,
+    pub(super) authority: u32,
+    /// Its ordinal, if an earlier block brought it.
+    before: Option<EntryOrdinal>,
+    is_revoked: bool,
+    pub(super) sub: &'a str,
+    pub(super) obj: &'a str,
+}
+
 pub(super) struct Execution<'a> {
-    base: &'a State,
+    pub(super) base: &'a State,
     time: LedgerTime,
-    height: u64,
+    pub(super) height: u64,
     placed: Vec<Placed>,
     /// Where each record of this block stands in `placed`.
     ids: BTreeMap<RecordId, usize>,
-    /// Accepted grants of this block by (root, subject, object, action), as places in `placed`.
-    grants: BTreeMap<(u32, String, String, String), Vec<usize>>,
-    /// Accepted membership grants of this block by (root, subject).
-    memberships: BTreeMap<(u32, String), Vec<usize>>,
-    /// Entries that this block ends, and those among them that earlier blocks brought, by ordinal.
-    revoked: BTreeMap<RecordId, Revoked>,
-    revoked_before: BTreeSet<EntryOrdinal>,
-    now_waiting: Vec<(RecordId, Waiting)>,
+    /// The same of the entries of its sets, with the place in the set.
+    members: BTreeMap<RecordId, (usize, u8)>,
+    /// What the accepted ones bring.
+    pub(super) block: Overlay,
     no_longer_waiting: BTreeSet<RecordId>,
     rejected_of: BTreeMap<u32, usize>,
     /// What holds from the next height on, as the records of this block so far leave it.
@@ -67,11 +76,8 @@ impl<'a> Execution<'a> {
             height: base.tip.height + 1,
             placed: Vec::new(),
             ids: BTreeMap::new(),
-            grants: BTreeMap::new(),
-            memberships: BTreeMap::new(),
-            revoked: BTreeMap::new(),
-            revoked_before: BTreeSet::new(),
-            now_waiting: Vec::new(),
+            members: BTreeMap::new(),
+            block: Overlay::default(),
             no_longer_waiting: BTreeSet::new(),
             rejected_of: BTreeMap::new(),
             validators: Cow::Borrowed(&base.validators),
@@ -90,21 +96,31 @@ impl<'a> Execution<'a> {
         self.placed.iter().map(|placed| placed.record.signed().bytes())
     }
 
+    /// The leaf of the record that is judged next.
+    pub(super) fn next_leaf(&self) -> u64 {
+        self.log.size()
+    }
+
     /// Judges a record as the next of this block. An error: it may not stand in it.
     pub(super) fn judge(&self, record: &Verified) -> Result<Judgement, Refusal> {
         let id = record.id();
-        if self.base.settled(&id).is_some() || self.ids.contains_key(&id) {
+        if self.base.settled(&id).is_some() || self.ids.contains_key(&id) || self.members.contains_key(&id) {
             return Err(Refusal::whole(Code::Conflict, format!("record {id} is in the log already")));
         }
         self.check_submit_by(record)?;
+        let mut brings = Overlay::default();
         let judged = match record.signed().body() {
-            Body::Access(access) => self.judge_access(record, access),
-            Body::Revoke(revoke) => self.judge_revoke(record, revoke),
+            Body::Access(access) => {
+                let made = Made { id, member: None, access };
+                self.judge_access(record.authority, made, &mut brings)
+            }
+            Body::Revoke(revoke) => self.judge_revoke(record.authority, revoke, &mut brings),
             Body::Validator(change) => self.judge_validator(change),
             Body::Parameter(change) => self.judge_parameter(change),
+            Body::Set(set) => self.judge_set(record.authority, id, set, &mut brings),
             // To include one of these without carrying it out would settle it for ever, so a block that holds one
             // is not valid under this protocol version.
-            Body::Authority(_) | Body::Set(_) => {
+            Body::Authority(_) => {
                 let kind = record.signed().body().kind().as_str();
                 return Err(Refusal::of(
                     Code::Unsupported,
@@ -114,7 +130,7 @@ impl<'a> Execution<'a> {
             }
         };
         match (judged, record.class()) {
-            (Ok(()), _) => Ok(Judgement::Accepted),
+            (Ok(()), _) => Ok(Judgement::Accepted(brings)),
             (Err(refusal), Class::Permissive) => Err(refusal),
             (Err(refusal), Class::Restrictive) => {
                 let full = record
@@ -130,7 +146,10 @@ impl<'a> Execution<'a> {
     pub(super) fn take(&mut self, record: Verified) -> Result<(), (RecordId, Refusal)> {
         let id = record.id();
         let outcome = match self.judge(&record) {
-            Ok(Judgement::Accepted) => Outcome::Accepted,
+            Ok(Judgement::Accepted(brings)) => {
+                self.block.merge(brings);
+                Outcome::Accepted
+            }
             Ok(Judgement::Rejected(refusal)) => {
                 for key in &record.keys {
                     *self.rejected_of.entry(*key).or_default() += 1;
@@ -143,18 +162,24 @@ impl<'a> Execution<'a> {
         self.push_leaf(merkle::leaf_hash(record.signed().bytes()));
         if outcome == Outcome::Accepted {
             match record.signed().body() {
-                Body::Access(access) => self.note_access(&record, access),
-                Body::Revoke(revoke) => self.note_revoke(&record, revoke, index),
                 Body::Validator(change) => self.validators.to_mut().apply(change),
                 Body::Parameter(ParameterChange::Set(parameters)) => *self.parameters.to_mut() = parameters.clone(),
                 Body::Parameter(ParameterChange::Activate { protocol, height }) => {
                     self.protocols.to_mut().activate(Activation { protocol: *protocol, height: *height });
                 }
-                Body::Authority(_) | Body::Set(_) => {}
+                // All that these bring lies in the overlay.
+                Body::Access(_) | Body::Revoke(_) | Body::Set(_) | Body::Authority(_) => {}
             }
         }
         self.end_wait(id);
-        self.ids.insert(id, self.placed.len());
+        let at = self.placed.len();
+        for Made { id, member, .. } in record.signed().entries() {
+            if let Some(place) = member {
+                self.end_wait(id);
+                self.members.insert(id, (at, place));
+            }
+        }
+        self.ids.insert(id, at);
         self.placed.push(Placed { index, record, outcome });
         Ok(())
     }
@@ -173,13 +198,14 @@ impl<'a> Execution<'a> {
         let leaf = CommitLeaf { version: BLOCK_VERSION, header, executed };
         let leaf_index = self.log.size();
         self.push_leaf(leaf.hash());
+        let (revoked, now_waiting) = self.block.finish();
         Changes {
             records: self.placed,
             leaf,
             leaf_index,
             nodes: self.nodes,
-            revoked: self.revoked.into_iter().collect(),
-            now_waiting: self.now_waiting,
+            revoked,
+            now_waiting,
             no_longer_waiting: self.no_longer_waiting,
             validators: changed(self.validators),
             parameters: changed(self.parameters),
@@ -206,29 +232,47 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    fn judge_access(&self, record: &Verified, access: &Access) -> Result<(), Refusal> {
-        let authority = self.base.authorities.get(record.authority).expect("a verified record's authority is known");
-        authority.scope.permits(access, self.time)?;
-        if access.effect == Effect::Grant && access.exp.is_none_or(|exp| exp > self.time) {
-            self.check_live_bounds(record, access)?;
+    /// Judges an access entry on top of what its record brings so far, and adds what it brings itself.
+    pub(super) fn judge_access(&self, authority: u32, made: Made<'_>, brings: &mut Overlay) -> Result<(), Refusal> {
+        let Made { id, access, .. } = made;
+        let speaker = self.base.authorities.get(authority).expect("a verified record's authority is known");
+        speaker.scope.permits(access, self.time)?;
+        let root = self.base.authorities.root_of(authority);
+        // What has ended already is dead on arrival and never counts against a bound.
+        let is_bounded = access.effect == Effect::Grant && access.exp.is_none_or(|exp| exp > self.time);
+        if is_bounded {
+            self.check_live_bounds(root, access, brings)?;
+            brings.note_grant(root, id, access);
+        }
+        brings.note_change(access.sub.as_str(), access.obj.as_str(), self.next_leaf());
+        if access.effect == Effect::Grant {
+            // A revocation that came first ends it as it begins, if its signer may.
+            let earlier = self.base.waiting.get(&id).into_iter().flatten();
+            let here = self.block.waiting().iter().filter(|(target, _)| *target == id).map(|(_, waiting)| waiting);
+            let entitled = earlier
+                .chain(here)
+                .find(|waiting| self.base.authorities.is_self_or_ancestor(waiting.authority, authority));
+            if let Some(waiting) = entitled.copied() {
+                let revoked = Revoked { by: waiting.index, height: self.height, at: self.time };
+                brings.note_end(id, None, revoked);
+            }
         }
         Ok(())
     }
 
     /// The bounds that keep one root's grants from slowing decisions about others.
-    fn check_live_bounds(&self, record: &Verified, access: &Access) -> Result<(), Refusal> {
-        let root = self.base.authorities.root_of(record.authority);
+    fn check_live_bounds(&self, root: u32, access: &Access, brings: &Overlay) -> Result<(), Refusal> {
         let index = &self.base.index;
-        let unrevoked = |ordinal: &EntryOrdinal| !self.revoked_before.contains(ordinal);
-        let is_live = |at: &&usize| !self.revoked.contains_key(&self.placed[**at].record.id());
-        let own = |places: Option<&Vec<usize>>| places.map_or(0, |places| places.iter().filter(is_live).count());
+        let unrevoked = |ordinal: &EntryOrdinal| !self.block.ends_before(*ordinal) && !brings.ends_before(*ordinal);
+        let is_live = |id: &&RecordId| !self.block.ends(id) && !brings.ends(id);
+        let live = |here: &[RecordId]| here.iter().filter(is_live).count();
 
-        let here = own(self.grants.get(&grant_key(root, access)));
+        let here = live(self.block.grants(root, access)) + live(brings.grants(root, access));
         if here + index.live_grants(root, access, self.time).filter(unrevoked).count() >= LIVE_GRANTS_PER_KEY_MAX {
             return Err(too_many_grants());
         }
         if access.is_membership() {
-            let here = own(self.memberships.get(&(root, access.sub.as_str().into())));
+            let here = live(self.block.memberships(root, access)) + live(brings.memberships(root, access));
             if here + index.live_memberships(root, access, self.time).filter(unrevoked).count()
                 >= LIVE_MEMBERSHIPS_PER_SUBJECT_MAX
             {
@@ -238,34 +282,49 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    fn judge_revoke(&self, record: &Verified, revoke: &Revoke) -> Result<(), Refusal> {
-        let Some((access, authority)) = self.target(&revoke.target)? else {
-            if revoke.effect == Effect::Deny {
-                return Err(Refusal::of(
-                    Code::NotFound,
-                    "target",
-                    format!("no denial {} is in the log", revoke.target),
-                ));
-            }
-            let waiting = self.base.waiting_of.get(&record.authority).copied().unwrap_or(0)
-                + self.now_waiting.iter().filter(|(_, waiting)| waiting.authority == record.authority).count();
-            if waiting >= WAITING_REVOCATIONS_MAX {
-                let detail =
-                    format!("{WAITING_REVOCATIONS_MAX} revocations of this authority already wait for their targets");
-                return Err(Refusal::of(Code::LimitExceeded, "target", detail));
-            }
-            return Ok(());
-        };
-        if access != revoke.effect {
+    fn judge_revoke(&self, authority: u32, revoke: &Revoke, brings: &mut Overlay) -> Result<(), Refusal> {
+        if let Some(target) = self.target(&revoke.target)? {
+            return self.judge_end(authority, revoke, &target, brings);
+        }
+        if revoke.effect == Effect::Deny {
+            return Err(Refusal::of(Code::NotFound, "target", format!("no denial {} is in the log", revoke.target)));
+        }
+        let waiting = self.base.waiting_of.get(&authority).copied().unwrap_or(0)
+            + self.block.waiting().iter().filter(|(_, waiting)| waiting.authority == authority).count();
+        if waiting >= WAITING_REVOCATIONS_MAX {
+            let detail =
+                format!("{WAITING_REVOCATIONS_MAX} revocations of this authority already wait for their targets");
+            return Err(Refusal::of(Code::LimitExceeded, "target", detail));
+        }
+        brings.note_wait(revoke.target, Waiting { authority, index: self.next_leaf() });
+        Ok(())
+    }
+
+    /// Judges the revocation of an entry that is there, on top of what its record brings so far, and adds what it
+    /// brings itself.
+    pub(super) fn judge_end(
+        &self,
+        authority: u32,
+        revoke: &Revoke,
+        target: &Target<'_>,
+        brings: &mut Overlay,
+    ) -> Result<(), Refusal> {
+        if target.effect != revoke.effect {
             let detail = format!(
                 "the target's effect is `{}`, the revocation says `{}`",
-                access.as_str(),
+                target.effect.as_str(),
                 revoke.effect.as_str()
             );
             return Err(Refusal::of(Code::Conflict, "effect", detail));
         }
-        if !self.base.authorities.is_self_or_ancestor(record.authority, authority) {
+        if !self.base.authorities.is_self_or_ancestor(authority, target.authority) {
             return Err(not_ones_own());
+        }
+        // The first one counts.
+        if !target.is_revoked && !brings.ends(&revoke.target) {
+            let revoked = Revoked { by: self.next_leaf(), height: self.height, at: self.time };
+            brings.note_end(revoke.target, target.before, revoked);
+            brings.note_change(target.sub, target.obj, self.next_leaf());
         }
         Ok(())
     }
@@ -284,63 +343,42 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Effect and authority of a revocation's target, if that is an accepted entry of the log or of this
-    /// block; nothing if there is no such record; an error if it is a record of another sort.
-    fn target(&self, id: &RecordId) -> Result<Option<(Effect, u32)>, Refusal> {
+    /// A revocation's target, if that is an accepted entry of the log or of this block; nothing if there is no such
+    /// record; an error if it is a record of another sort.
+    pub(super) fn target(&self, id: &RecordId) -> Result<Option<Target<'_>>, Refusal> {
         let other = || Refusal::of(Code::Conflict, "target", format!("record {id} is no access entry that counts"));
         if let Some(settled) = self.base.settled(id) {
-            let entry = self.base.index.entry(settled.entry.ok_or_else(other)?);
-            return Ok(Some((entry.effect, entry.authority)));
+            let ordinal = settled.entry.ok_or_else(other)?;
+            let index = &self.base.index;
+            let entry = index.entry(ordinal);
+            return Ok(Some(Target {
+                effect: entry.effect,
+                authority: entry.authority,
+                before: Some(ordinal),
+                is_revoked: entry.revoked.is_some() || self.block.ends(id),
+                sub: index.text(entry.sub),
+                obj: index.text(entry.obj),
+            }));
         }
-        let Some(placed) = self.ids.get(id).map(|at| &self.placed[*at]) else { return Ok(None) };
-        match (placed.record.signed().body(), placed.outcome) {
-            (Body::Access(access), Outcome::Accepted) => Ok(Some((access.effect, placed.record.authority))),
-            _ => Err(other()),
-        }
-    }
-
-    fn note_access(&mut self, record: &Verified, access: &Access) {
-        let id = record.id();
-        // What has ended already is dead on arrival and never counts against a bound.
-        if access.effect == Effect::Grant && access.exp.is_none_or(|exp| exp > self.time) {
-            let root = self.base.authorities.root_of(record.authority);
-            let at = self.placed.len();
-            self.grants.entry(grant_key(root, access)).or_default().push(at);
-            if access.is_membership() {
-                self.memberships.entry((root, access.sub.as_str().into())).or_default().push(at);
-            }
-        }
-        if access.effect == Effect::Grant {
-            // A revocation that came first ends it as it begins, if its signer may.
-            let earlier = self.base.waiting.get(&id).into_iter().flatten();
-            let here = self.now_waiting.iter().filter(|(target, _)| *target == id).map(|(_, waiting)| waiting);
-            let entitled = earlier
-                .chain(here)
-                .find(|waiting| self.base.authorities.is_self_or_ancestor(waiting.authority, record.authority));
-            if let Some(waiting) = entitled.copied() {
-                self.revoked.insert(id, Revoked { by: waiting.index, height: self.height, at: self.time });
-            }
-        }
+        let at = self.ids.get(id).or_else(|| self.members.get(id).map(|(at, _)| at));
+        let Some(placed) = at.map(|at| &self.placed[*at]) else { return Ok(None) };
+        let made = placed.record.signed().entries().find(|made| made.id == *id);
+        let Some(Made { access, .. }) = made.filter(|_| placed.is_accepted()) else { return Err(other()) };
+        Ok(Some(Target {
+            effect: access.effect,
+            authority: placed.record.authority,
+            before: None,
+            is_revoked: self.block.ends(id),
+            sub: access.sub.as_str(),
+            obj: access.obj.as_str(),
+        }))
     }
 
     /// Whatever waited for this id, its wait is over, also if the id is no grant that counts.
     fn end_wait(&mut self, id: RecordId) {
-        self.now_waiting.retain(|(target, _)| *target != id);
+        self.block.end_wait(id);
         if self.base.waiting.contains_key(&id) {
             self.no_longer_waiting.insert(id);
-        }
-    }
-
-    fn note_revoke(&mut self, record: &Verified, revoke: &Revoke, index: u64) {
-        let is_known = self.base.settled(&revoke.target).is_some() || self.ids.contains_key(&revoke.target);
-        if !is_known {
-            self.now_waiting.push((revoke.target, Waiting { authority: record.authority, index }));
-            return;
-        }
-        let before = self.base.index.by_id(&revoke.target);
-        if before.is_none_or(|ordinal| self.base.index.entry(ordinal).revoked.is_none()) {
-            self.revoked_before.extend(before);
-            self.revoked.entry(revoke.target).or_insert(Revoked { by: index, height: self.height, at: self.time });
         }
     }
 }
@@ -369,8 +407,4 @@ pub(crate) fn too_many_memberships() -> Refusal {
 pub(crate) fn not_ones_own() -> Refusal {
     let detail = "the target is an entry of another authority, neither the signer's nor below it";
     Refusal::of(Code::Forbidden, "target", detail)
-}
-
-fn grant_key(root: u32, access: &Access) -> (u32, String, String, String) {
-    (root, access.sub.as_str().into(), access.obj.as_str().into(), access.act.as_str().into())
 }

@@ -1,6 +1,7 @@
 //! Cases for the state machine: what a block may hold, the bounds, and that building and executing agree.
 
 mod governing;
+mod sets;
 
 use alloc::format;
 use alloc::string::String;
@@ -9,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::block::Outcome;
-use crate::genesis::{PROTOCOL, Parameters, RootAuthority};
+use crate::genesis::{Parameters, RootAuthority};
 use crate::key::SecretKey;
 use crate::limits::{
     LIVE_GRANTS_PER_KEY_MAX, LIVE_MEMBERSHIPS_PER_SUBJECT_MAX, REJECTED_PER_KEY_MAX, WAITING_REVOCATIONS_MAX,
@@ -42,7 +43,7 @@ fn genesis() -> Genesis {
     };
     let own_tree = Rule { objects: vec![Pattern::parse("file:org2/*", Side::Object).unwrap()], ..Rule::everything() };
     Genesis {
-        protocol: PROTOCOL,
+        protocol: 1,
         chain: "writ.example/state".into(),
         time: at(START),
         parameters: Parameters::default(),

@@ -3,12 +3,13 @@
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
 use writ_proto::codec::Blob;
 use writ_proto::export::{End, Frame, Writer};
-use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
+use writ_proto::genesis::{Genesis, Parameters, RootAuthority};
 use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::SecretKey;
 use writ_proto::name::{ActionPattern, Pattern};
 use writ_proto::record::{
-    Access, Body, Class, Effect, EnrolledKey, Nonce, RecordId, Revoke, Signed, Statement, ValidatorKeys,
+    Access, AtomicSet, Body, Class, Effect, EnrolledKey, Nonce, RecordId, Revoke, SetMember, Signed, Statement,
+    ValidatorKeys,
 };
 use writ_proto::scope::{Rule, Scope};
 use writ_proto::state::State;
@@ -74,7 +75,7 @@ pub(crate) fn genesis(validators: u8) -> Genesis {
         scope,
     };
     Genesis {
-        protocol: PROTOCOL,
+        protocol: 1,
         chain: "ledger.example/test".into(),
         time: time(0),
         parameters: Parameters::default(),
@@ -153,7 +154,12 @@ pub(crate) struct Chain {
 impl Chain {
     /// A chain of so many validators before its first block.
     pub(crate) fn new(validators: u8) -> Self {
-        let state = State::new(genesis(validators)).expect("a good genesis");
+        Self::under(1, validators)
+    }
+
+    /// The same, of a chain that begins with this protocol version.
+    pub(crate) fn under(protocol: u32, validators: u8) -> Self {
+        let state = State::new(Genesis { protocol, ..genesis(validators) }).expect("a good genesis");
         Self { state, frames: Vec::new(), nonce: 0 }
     }
 
@@ -196,24 +202,39 @@ impl Chain {
 
     /// A chain of `blocks` blocks with records of every sort that a block may hold.
     pub(crate) fn random(validators: u8, blocks: u64, seed: u64) -> Self {
+        Self::random_under(1, validators, blocks, seed)
+    }
+
+    /// The same under a protocol version; with sets, if it has them.
+    pub(crate) fn random_under(protocol: u32, validators: u8, blocks: u64, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let mut chain = Self::new(validators);
+        let mut chain = Self::under(protocol, validators);
         let mut stated: Vec<(RecordId, Effect)> = Vec::new();
         for height in 1..=blocks {
             let ms = height * 60_000 + random.next() % 60_000;
             let mut records = Vec::new();
             for _ in 0..random.below(7) {
                 let authority = random.pick(&["org1", "org2"]);
-                let body = random_body(&mut random, ms, &stated);
+                let body = match protocol >= 2 && random.below(3) == 0 {
+                    true => random_set(&mut random, ms, &stated, chain.state.log().size()),
+                    false => random_body(&mut random, ms, &stated),
+                };
                 let record = chain.sign(authority, body, ms);
                 let verified = chain.state.verify(record.clone()).expect("good signatures");
                 // What a block may not hold is left out. Judged alone: that is enough for these few records.
                 if record.class() == Class::Permissive && chain.state.admit(&verified, time(ms)).is_err() {
                     continue;
                 }
-                if let Body::Access(access) = record.body() {
-                    stated.push((record.id(), access.effect));
+                // A set may be against what stands before it in its block.
+                if let Body::Set(_) = record.body() {
+                    let together = records.iter().chain([&record]).cloned();
+                    let together = together.map(|record: Signed| chain.state.verify(record).expect("good signatures"));
+                    let proposer = key(100).public().id();
+                    if !chain.state.build(time(ms), proposer, together).expect("a later time").refused.is_empty() {
+                        continue;
+                    }
                 }
+                stated.extend(record.entries().map(|made| (made.id, made.access.effect)));
                 records.push(record);
             }
             chain.append(ms, &records);
@@ -246,6 +267,16 @@ fn random_body(random: &mut Random, ms: u64, stated: &[(RecordId, Effect)]) -> B
     access.cond = random.pick(&[None, None, Some("context.mfa == true".into())]);
     access.reference = random.pick(&[None, Some("TICKET-1".into())]);
     Body::Access(access)
+}
+
+fn random_set(random: &mut Random, ms: u64, stated: &[(RecordId, Effect)], size: u64) -> Body {
+    let members = (0..1 + random.below(4)).map(|_| match random_body(random, ms, stated) {
+        Body::Revoke(revoke) => SetMember::Revoke(revoke),
+        Body::Access(access) => SetMember::Access(access),
+        _ => unreachable!("nothing else is made"),
+    });
+    let members = members.collect();
+    Body::Set(AtomicSet { members, unchanged_since: random.pick(&[None, Some(size), Some(size / 2)]) })
 }
 
 /// The parts of an export.

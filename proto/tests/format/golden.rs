@@ -25,7 +25,7 @@ use writ_proto::record::{
 use writ_proto::refusal::Code;
 use writ_proto::scope::{Rule, Scope};
 
-use crate::chain::{Chain, access, certify, enrolled, joining, key, sign, statement, time, validator};
+use crate::chain::{Chain, access, certify, enrolled, joining, key, revoke, sign, statement, time, validator};
 use crate::example::{FIRST_BLOCK_MS, SUBMIT_BY_MS, example};
 use crate::files;
 
@@ -111,6 +111,7 @@ fn files() -> Vec<File> {
         log(),
         export(),
         changes(),
+        sets(),
         import_nonces(),
     ]
 }
@@ -488,6 +489,46 @@ fn changes() -> File {
         file = file.plain(format!("frame-{height}"), bytes);
     }
     file.plain("trailer", last)
+}
+
+/// A chain under protocol 2: in block 1 a grant and a set of two entries; in block 2 a mover's set, which ends an entry of
+/// each of them and gives their like to others, if nothing changed since; and a revocation of what a set made.
+fn sets() -> File {
+    let mut chain = Chain::under(2, 1);
+    let id = *chain.state.chain();
+    let says = |effect, sub: &str, obj: &str| SetMember::Access(access(effect, sub, "read", obj));
+    let grant = chain.sign("org1", Body::Access(access(Effect::Grant, "user:alice", "read", "file:plan")), 1000);
+    let members = vec![says(Effect::Grant, "user:alice", "file:draft"), says(Effect::Deny, "user:*", "file:secret")];
+    let first = chain.sign("org1", Body::Set(AtomicSet { members, unchanged_since: None }), 1000);
+    chain.append(1000, &[grant.clone(), first.clone()]);
+    let size = chain.state.log().size();
+    let end = |target, effect| SetMember::Revoke(Revoke { target, effect });
+    let members = vec![
+        end(grant.id(), Effect::Grant),
+        says(Effect::Grant, "user:bob", "file:plan"),
+        end(first.id().of_member(0), Effect::Grant),
+        says(Effect::Grant, "user:bob", "file:draft"),
+    ];
+    let mover = chain.sign("org1", Body::Set(AtomicSet { members, unchanged_since: Some(size) }), 2000);
+    let lift = chain.sign("org1", revoke(first.id().of_member(1), Effect::Deny), 2000);
+    chain.append(2000, &[mover.clone(), lift]);
+    let about = "The export of a chain with sets, the sets in it, and the ids of the entries that they make.";
+    let mut file = File::new("sets", about).plain("chain-id", id.0);
+    for (name, set) in [("first", &first), ("mover", &mover)] {
+        file = file.record(name, set);
+        for made in set.entries() {
+            let place = made.member.expect("an entry of a set");
+            file = file.plain(format!("{name}.member-{place}"), made.id.0.0);
+        }
+    }
+    let parts = chain.parts();
+    let (header, rest) = parts.split_first().expect("a header");
+    let (trailer, frames) = rest.split_last().expect("a trailer");
+    file = file.plain("header", header);
+    for (bytes, height) in frames.iter().zip(1..) {
+        file = file.plain(format!("frame-{height}"), bytes);
+    }
+    file.plain("trailer", trailer)
 }
 
 fn import_nonces() -> File {

@@ -6,13 +6,16 @@ use writ_proto::block::{Block, Executed, validators_hash};
 use writ_proto::certificate::VoteKind;
 use writ_proto::codec::Blob;
 use writ_proto::export::{End, Frame};
-use writ_proto::genesis::Parameters;
+use writ_proto::genesis::{PROTOCOL, Parameters};
 use writ_proto::limits::ACTIVATION_LEAD_MIN;
 use writ_proto::record::{Body, Effect, ParameterChange, ValidatorChange, ValidatorKeys};
 use writ_proto::refusal::Code;
 use writ_proto::state::State;
 
 use crate::chain::{Chain, access, certify, export_parts, genesis, joining, key, time, validator};
+
+/// The first version that this program does not speak.
+const NEXT: u32 = PROTOCOL + 1;
 
 fn voter(n: u8) -> writ_proto::key::KeyId {
     key(100 + n).public().id()
@@ -162,9 +165,9 @@ fn parameters_hold_from_the_block_after_their_record() {
 #[test]
 fn an_audit_that_does_not_speak_a_protocol_says_so_at_its_first_block() {
     let mut chain = Chain::new(4);
-    chain.state = State::new(genesis(4)).expect("a good genesis").speaking(2);
+    chain.state = State::new(genesis(4)).expect("a good genesis").speaking(NEXT);
     let first = 1 + ACTIVATION_LEAD_MIN;
-    let activation = chain.rule(Body::Parameter(ParameterChange::Activate { protocol: 2, height: first }), 1000);
+    let activation = chain.rule(Body::Parameter(ParameterChange::Activate { protocol: NEXT, height: first }), 1000);
     chain.append(1000, &[activation]);
     for height in 2..first {
         chain.append(height * 1000, &[]);
@@ -178,14 +181,14 @@ fn an_audit_that_does_not_speak_a_protocol_says_so_at_its_first_block() {
     refused("something", &garbage, first, Part::Header("version"), Some(Code::Unsupported));
 
     // A newer build follows, and holds the chain to it.
-    let newer = || Auditor::resume(State::new(genesis(4)).expect("a good genesis").speaking(2));
+    let newer = || Auditor::resume(State::new(genesis(4)).expect("a good genesis").speaking(NEXT));
     let run = |frames: &[Frame]| {
         let mut auditor = newer();
         frames.iter().try_for_each(|frame| auditor.block(frame).map(drop)).map(|()| auditor.into_state())
     };
     let state = run(&chain.frames).expect("a good chain");
-    assert_eq!((state.tip(), state.next_protocol()), (chain.state.tip(), Ok(2)));
-    for (at, version) in [(first, 1), (first, 3), (first - 1, 2)] {
+    assert_eq!((state.tip(), state.next_protocol()), (chain.state.tip(), Ok(NEXT)));
+    for (at, version) in [(first, 1), (first, 2), (first, 4), (first - 1, 2), (first - 1, 3)] {
         let mut frames = chain.frames[..at as usize].to_vec();
         let last = frames.last_mut().expect("a block");
         let mut block = Block::decode(&last.block.0).expect("a block");

@@ -62,8 +62,10 @@ fn for_each(count: usize, check: impl Fn(usize) + Sync) {
 
 #[test]
 fn a_good_chain_passes_and_its_state_answers() {
-    for (validators, seed) in [(1, 1), (4, 2)] {
-        let chain = Chain::random(validators, 20, seed);
+    for (protocol, validators, seed) in [(1, 1, 1), (1, 4, 2), (2, 4, 3)] {
+        let chain = Chain::random_under(protocol, validators, 20, seed);
+        let in_sets = chain.state.index().entries().filter(|entry| entry.member.is_some()).count();
+        assert_eq!(protocol >= 2, in_sets > 10, "{in_sets} entries of sets");
         let file = chain.parts().concat();
         let audited = audit_export(file.chunks(1000), Some(chain.state.chain())).expect("a good chain");
         assert_eq!(audited.report.end, End::of(&chain.state));
@@ -123,8 +125,9 @@ fn an_export_of_no_blocks_is_whole() {
 
 #[test]
 fn every_flipped_byte_of_a_small_export_is_found() {
-    let chain = Chain::random(1, 3, 11);
+    let chain = Chain::random_under(2, 1, 3, 11);
     assert!(chain.state.log().size() > 8, "the chain holds a few records");
+    assert!(chain.state.index().entries().any(|entry| entry.member.is_some()), "and a set");
     let file = chain.parts().concat();
     for_each(file.len(), |at| {
         let flipped = |by: u8| {

@@ -25,7 +25,7 @@ use writ_proto::search::Asked;
 use writ_proto::state::{Changes, State};
 use writ_proto::time::LedgerTime;
 
-use crate::naive::{self, Answer, LogRecord, Says};
+use crate::naive::{self, Answer, LogRecord, Place, Says};
 
 /// The genesis time. Tests count milliseconds from it.
 pub(crate) const START_MS: u64 = 1_800_000_000_000;
@@ -208,7 +208,7 @@ impl Chain {
             let signed = placed.record.signed();
             assert_eq!(placed.index, self.leaves, "indexes follow one another");
             if placed.outcome == Outcome::Accepted {
-                self.log.extend(LogRecord::new(self.leaves, height, time(ms), signed));
+                self.log.extend(LogRecord::all_of(self.leaves, height, time(ms), signed));
             } else if let Some(at) = records.iter().position(|record| record.id() == signed.id()) {
                 refused.push((at, Refusal::whole(rejection(placed.outcome), "rejected in its block")));
             }
@@ -242,12 +242,21 @@ impl Chain {
         naive::decide(&self.log, question, moment, &conditions_of(question))
     }
 
+    /// Where the entries stand that a decision of the real evaluator names.
+    pub(crate) fn places(&self, decision: &Decision) -> Vec<Place> {
+        let index = self.state.index();
+        let entry = |id| index.entry(index.by_id(id).expect("a decision names entries"));
+        let places: Vec<Place> = decision.ids.iter().map(entry).map(|entry| (entry.index, entry.member)).collect();
+        assert!(places.iter().map(|(index, _)| index).eq(&decision.entries), "ids and indexes tell of the same");
+        places
+    }
+
     /// The answer of both, which must agree.
     pub(crate) fn both(&self, question: &Question, moment: &Moment) -> Result<Decision, Difference> {
         let (real, reached) = explain(self.state.index(), question, moment, &conditions_of(question));
         let naive = self.naive(question, moment);
         let same = naive
-            .agrees_with(real.why, &real.entries, real.valid_until)
+            .agrees_with(real.why, &self.places(&real), real.valid_until)
             .and_then(|()| self.same_closures(&naive, &real, &reached))
             .and_then(|()| self.same_account(question, moment, &real, &reached));
         match same {
@@ -323,7 +332,7 @@ impl Chain {
             return Err(format!("it reaches (denied, entered) {found:?}, expected {:?}", naive.reached));
         }
         for role in reached {
-            let over = self.log.iter().find(|record| record.index == role.over).map(|record| &record.says);
+            let over = self.log.iter().find(|record| record.id == role.over).map(|record| &record.says);
             match over {
                 Some(Says::Access(over)) if over.is_membership() && over.obj.as_str() == &*role.role => {}
                 _ => return Err(format!("it reaches {} over {over:?}", role.role)),
@@ -340,15 +349,19 @@ impl Chain {
             let words = match says {
                 Says::Revoke(Revoke { target, effect }) => {
                     let target = self.log.iter().find(|record| record.id == *target);
-                    let target = target.map_or("what never came".into(), |record| format!("#{}", record.index));
+                    let target = target.map_or("what never came".into(), |record| format!("#{}", number(record)));
                     format!("ends {target}, a {}", if *effect == Effect::Grant { "grant" } else { "denial" })
                 }
                 Says::Access(access) => words_of_access(access),
             };
-            text += &format!("#{} h{} t{}: {by} {words}\n", record.index, record.height, ms(record.added));
+            text += &format!("#{} h{} t{}: {by} {words}\n", number(record), record.height, ms(record.added));
         }
         text
     }
+}
+
+fn number(record: &LogRecord) -> String {
+    record.member.map_or_else(|| record.index.to_string(), |member| format!("{}.{member}", record.index))
 }
 
 /// Two evaluators, two answers; in words, with the log.

@@ -10,7 +10,7 @@ use writ_proto::time::{Interval, LedgerTime};
 
 use crate::chain::{Chain, START_MS, access, asking, revoke, sign, time};
 use crate::ledgers::{Random, name, script};
-use crate::naive::Says;
+use crate::naive::{Place, Says};
 
 const SUBJECTS: [&str; 7] =
     ["user:a", "user:org/b", "user:org/x/c", "user:nobody", "role:r0", "role:r1/x", "role:nothing"];
@@ -54,7 +54,7 @@ impl View {
 }
 
 /// The events that the log itself tells of the entries that bear on the pair, by a plain reading.
-fn expected(chain: &Chain, sub: &str, obj: &str, view: View) -> BTreeSet<(u64, LedgerTime, &'static str)> {
+fn expected(chain: &Chain, sub: &str, obj: &str, view: View) -> BTreeSet<(Place, LedgerTime, &'static str)> {
     let covers = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == pattern,
@@ -102,7 +102,7 @@ fn expected(chain: &Chain, sub: &str, obj: &str, view: View) -> BTreeSet<(u64, L
         let revoked = known.iter().find(ends).map(|revocation| revocation.added.max(record.added));
         let mut tell = |at: LedgerTime, what| {
             if at <= view.now {
-                events.insert((record.index, at, what));
+                events.insert((record.place(), at, what));
             }
         };
         tell(record.added, "added");
@@ -114,8 +114,11 @@ fn expected(chain: &Chain, sub: &str, obj: &str, view: View) -> BTreeSet<(u64, L
     events
 }
 
-fn told(chain: &Chain, events: &[Event]) -> BTreeSet<(u64, LedgerTime, &'static str)> {
-    let index = |ordinal| chain.state.index().entry(ordinal).index;
+fn told(chain: &Chain, events: &[Event]) -> BTreeSet<(Place, LedgerTime, &'static str)> {
+    let place = |ordinal| {
+        let entry = chain.state.index().entry(ordinal);
+        (entry.index, entry.member)
+    };
     let tell = |event: &Event| {
         let (ordinal, what) = match event.kind {
             EventKind::Added(ordinal) => (ordinal, "added"),
@@ -124,7 +127,7 @@ fn told(chain: &Chain, events: &[Event]) -> BTreeSet<(u64, LedgerTime, &'static 
             EventKind::Revoked(ordinal) => (ordinal, "revoked"),
             EventKind::Answer(_) => return None,
         };
-        Some((index(ordinal), event.at, what))
+        Some((place(ordinal), event.at, what))
     };
     let all: Vec<_> = events.iter().filter_map(tell).collect();
     let set: BTreeSet<_> = all.iter().copied().collect();

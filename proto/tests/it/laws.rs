@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use writ_proto::decision::{Decision, Moment, Question, Why};
-use writ_proto::record::{Access, Body, Effect, RecordId, Revoke, Signed};
+use writ_proto::record::{Access, Body, Effect, RecordId, Revoke, SetMember, Signed};
 use writ_proto::time::{Interval, LedgerTime};
 
 use crate::chain::{Chain, ROOTS, revoke, sign, time, words_of};
-use crate::ledgers::{Asker, Random, Script, entries_of, script};
+use crate::ledgers::{Asker, Random, Script, entries_of, script, script_without_sets};
 
 const LEDGERS: u64 = 150;
 const QUESTIONS: u64 = 40;
@@ -23,6 +23,13 @@ fn for_each_ledger(mut law: impl FnMut(u64, Script)) {
     }
 }
 
+/// The same, of ledgers without sets: what a set may hold depends on what stands before it.
+fn for_each_ledger_without_sets(mut law: impl FnMut(u64, Script)) {
+    for seed in 0..LEDGERS {
+        law(seed, script_without_sets(0x1a35_0000 + seed));
+    }
+}
+
 /// An answer without what depends on places in the log.
 fn meaning(chain: &Chain, decision: &Decision) -> (Why, Option<LedgerTime>, BTreeSet<RecordId>) {
     let is_membership =
@@ -30,9 +37,8 @@ fn meaning(chain: &Chain, decision: &Decision) -> (Why, Option<LedgerTime>, BTre
             Some(crate::naive::Says::Access(access)) => access.is_membership(),
             _ => false,
         };
-    let id_of = |index: &u64| chain.log.iter().find(|record| record.index == *index).map(|record| record.id);
     // Which of several shortest ways is told may depend on the order.
-    let entries = decision.entries.iter().filter_map(id_of).filter(|id| !is_membership(id)).collect();
+    let entries = decision.ids.iter().filter(|id| !is_membership(id)).copied().collect();
     (decision.why, decision.valid_until, entries)
 }
 
@@ -52,7 +58,7 @@ fn lifts_last(records: &[Signed]) -> (Vec<Signed>, Vec<Signed>) {
 
 #[test]
 fn the_order_of_records_in_a_block_never_matters() {
-    for_each_ledger(|seed, script| {
+    for_each_ledger_without_sets(|seed, script| {
         let mut random = Random::new(seed);
         let (mut ordered, mut shuffled) = (Chain::new(), Chain::new());
         for (ms, records) in &script.blocks {
@@ -100,7 +106,7 @@ fn nonce_of(record: &Signed) -> u64 {
 #[test]
 fn how_records_are_cut_into_blocks_does_not_matter_to_what_starts_later() {
     let mut compared = 0;
-    for_each_ledger(|seed, script| {
+    for_each_ledger_without_sets(|seed, script| {
         let end = script.blocks.last().map_or(0, |(ms, _)| *ms);
         let mut random = Random::new(seed);
         let later = rewrite(&script, |mut access| {
@@ -132,7 +138,7 @@ fn how_records_are_cut_into_blocks_does_not_matter_to_what_starts_later() {
 
 #[test]
 fn repetition_never_matters() {
-    for_each_ledger(|seed, script| {
+    for_each_ledger_without_sets(|seed, script| {
         let (mut chain, mut repeated) = (Chain::new(), Chain::new());
         let mut copies: BTreeMap<RecordId, RecordId> = BTreeMap::new();
         for record in script.blocks.iter().flat_map(|(_, records)| records) {
@@ -176,7 +182,7 @@ fn copy(record: &Signed, body: Body) -> Signed {
 #[test]
 fn for_a_fixed_set_of_grants_more_denials_never_turn_a_denial_into_a_grant() {
     let mut taken = 0;
-    for_each_ledger(|seed, script| {
+    for_each_ledger_without_sets(|seed, script| {
         let chain = script.run();
         let mut more = Chain::new();
         for (ms, records) in &script.blocks {
@@ -262,7 +268,7 @@ fn what_is_granted_over_an_interval_is_granted_at_every_instant_of_it() {
 
 #[test]
 fn expired_and_dead_entries_change_nothing() {
-    for_each_ledger(|seed, script| {
+    for_each_ledger_without_sets(|seed, script| {
         let chain = script.run();
         let mut littered = Chain::new();
         for (ms, records) in &script.blocks {
@@ -315,4 +321,67 @@ fn what_was_known_at_a_height_never_changes() {
             assert_eq!(then, now, "seed {seed}: {}\n{}", words_of(&question, &moment), chain.words());
         }
     });
+}
+
+/// The members of a set as records of their own, told apart by `nonce`; `renamed` says which targets have another id.
+fn unrolled(record: &Signed, nonce: u64, renamed: &BTreeMap<RecordId, RecordId>) -> Vec<Signed> {
+    let by = record.statement().authority.as_str();
+    let own = |(nonce, member): (u64, &SetMember)| match member {
+        SetMember::Access(access) => sign(by, nonce, Body::Access(access.clone())),
+        SetMember::Revoke(Revoke { target, effect }) => {
+            sign(by, nonce, revoke(renamed.get(target).copied().unwrap_or(*target), *effect))
+        }
+    };
+    let Body::Set(set) = record.body() else { return Vec::new() };
+    (nonce..).zip(&set.members).map(own).collect()
+}
+
+/// A set is what its members are, one after another, as records of their own.
+#[test]
+fn a_set_that_is_taken_means_what_its_members_mean() {
+    let (mut sets, mut refused) = (0, 0);
+    for_each_ledger(|seed, script| {
+        let nonce_of_set = |record: &Signed| 5_000_000 + 100 * nonce_of(record);
+        // The ids of entries do not depend on those of others, so they can be told before all else.
+        let mut renamed: BTreeMap<RecordId, RecordId> = BTreeMap::new();
+        for record in script.blocks.iter().flat_map(|(_, records)| records) {
+            for (place, own) in (0..).zip(unrolled(record, nonce_of_set(record), &renamed)) {
+                renamed.insert(record.id().of_member(place), own.id());
+            }
+        }
+        let (mut whole, mut apart) = (Chain::new(), Chain::new());
+        let mut unrolled_before = BTreeSet::new();
+        for (ms, records) in &script.blocks {
+            whole.append(*ms, records);
+            let mut members = Vec::new();
+            for record in records {
+                match record.body() {
+                    Body::Set(_) if whole.log.iter().all(|entry| entry.id != record.id().of_member(0)) => refused += 1,
+                    Body::Set(_) if unrolled_before.insert(record.id()) => {
+                        sets += 1;
+                        members.extend(unrolled(record, nonce_of_set(record), &renamed));
+                    }
+                    Body::Set(_) => {}
+                    Body::Revoke(Revoke { target, effect }) => {
+                        let target = renamed.get(target).copied().unwrap_or(*target);
+                        let by = record.statement().authority.as_str();
+                        members.push(sign(by, nonce_of(record), revoke(target, *effect)));
+                    }
+                    _ => members.push(record.clone()),
+                }
+            }
+            apart.append(*ms, &members);
+        }
+        let mut asker = Asker::new(seed, &whole);
+        for _ in 0..QUESTIONS {
+            let (question, moment) = (asker.question(), asker.moment(&whole));
+            let (why, until, ids) = meaning(&whole, &whole.real(&question, &moment));
+            let ids = ids.into_iter().map(|id| renamed.get(&id).copied().unwrap_or(id)).collect();
+            let there = meaning(&apart, &apart.real(&question, &moment));
+            let asked = words_of(&question, &moment);
+            let logs = || format!("{}\n{}", whole.words(), apart.words());
+            assert_eq!((why, until, ids), there, "seed {seed}: {asked}\n{}", logs());
+        }
+    });
+    assert!(sets > 300 && refused > 30, "{sets} sets were taken, {refused} refused");
 }

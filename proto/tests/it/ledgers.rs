@@ -8,7 +8,7 @@
 
 use writ_proto::decision::{Moment, Question};
 use writ_proto::name::{Action, Name};
-use writ_proto::record::{Access, Body, Effect, Signed};
+use writ_proto::record::{Access, AtomicSet, Body, Effect, RecordId, Revoke, SetMember, Signed};
 use writ_proto::time::{Interval, LedgerTime};
 
 use crate::chain::{Chain, ROOTS, START_MS, access, revoke, sign, time};
@@ -68,6 +68,7 @@ struct Character {
     memberships: u64,
     denials: u64,
     revocations: u64,
+    sets: u64,
     /// Of subjects that are no patterns: how many are one and the same.
     favoured: u64,
     favourite: &'static str,
@@ -84,6 +85,7 @@ impl Character {
             memberships: random.pick(&[10, 40, 60]),
             denials: random.pick(&[0, 15, 40]),
             revocations: random.pick(&[0, 10, 25]),
+            sets: random.pick(&[0, 10, 40]),
             favoured: random.pick(&[0, 0, 60]),
             favourite: random.pick(&["user:a", "user:org/b", "role:r0"]),
             roots: 1 + random.below(ROOTS.len() as u64) as usize,
@@ -102,10 +104,20 @@ pub(crate) struct Script {
 pub(crate) fn script(seed: u64) -> Script {
     let mut random = Random::new(seed);
     let character = Character::new(&mut random);
+    write(random, character)
+}
+
+/// A script without sets: every record of it stands by itself, so that they may be put in another order.
+pub(crate) fn script_without_sets(seed: u64) -> Script {
+    let mut random = Random::new(seed);
+    let character = Character { sets: 0, ..Character::new(&mut random) };
+    write(random, character)
+}
+
+fn write(mut random: Random, character: Character) -> Script {
     let heights = 1 + random.below(12);
     let step = random.pick(&[1, 5, 20]);
-    let mut writer =
-        Writer { random, character, nonce: 0, made: Vec::new(), held_back: Vec::new(), step, horizon: heights * step };
+    let mut writer = Writer::new(random, character, step, heights * step);
     let mut blocks = Vec::new();
     let mut now = 0;
     for _ in 0..heights {
@@ -120,9 +132,8 @@ pub(crate) fn script(seed: u64) -> Script {
 /// So many random entries of a random character, for one block.
 pub(crate) fn entries_of(seed: u64, count: usize) -> Vec<Signed> {
     let mut random = Random::new(seed);
-    let character = Character { memberships: 50, ..Character::new(&mut random) };
-    let mut writer =
-        Writer { random, character, nonce: 0, made: Vec::new(), held_back: Vec::new(), step: 1, horizon: 3 };
+    let character = Character { memberships: 50, sets: 0, ..Character::new(&mut random) };
+    let mut writer = Writer::new(random, character, 1, 3);
     (0..count).flat_map(|_| writer.records(2)).collect()
 }
 
@@ -142,8 +153,10 @@ struct Writer {
     random: Random,
     character: Character,
     nonce: u64,
-    /// Entries made so far, each with its signer; those held back too.
-    made: Vec<(&'static str, Signed)>,
+    /// Records of entries made so far; those held back too.
+    made: Vec<Signed>,
+    /// Their entries and those of sets, each with its signer.
+    targets: Vec<(&'static str, RecordId, Effect)>,
     /// Entries whose revocation goes first.
     held_back: Vec<Signed>,
     step: u64,
@@ -151,27 +164,57 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(random: Random, character: Character, step: u64, horizon: u64) -> Self {
+        let (made, targets, held_back) = (Vec::new(), Vec::new(), Vec::new());
+        Self { random, character, nonce: 0, made, targets, held_back, step, horizon }
+    }
+
     fn records(&mut self, now: u64) -> Vec<Signed> {
         if !self.held_back.is_empty() && self.random.percent(30) {
             let at = self.random.below(self.held_back.len() as u64) as usize;
             return vec![self.held_back.swap_remove(at)];
         }
-        if !self.made.is_empty() && self.random.percent(self.character.revocations) {
-            let (by, target) = self.random.pick(&self.made);
-            return vec![self.revocation(by, &target)];
+        if !self.targets.is_empty() && self.random.percent(self.character.revocations) {
+            let target = self.random.pick(&self.targets);
+            return vec![self.revocation(target)];
         }
         if !self.made.is_empty() && self.random.percent(2) {
-            return vec![self.random.pick(&self.made).1];
+            return vec![self.random.pick(&self.made)];
         }
-        let entry = self.entry(now);
         let by = ROOTS[self.random.below(self.character.roots as u64) as usize];
-        let entry = self.sign(by, Body::Access(entry));
-        self.made.push((by, entry.clone()));
-        if self.random.percent(self.character.revocations / 4) {
-            self.held_back.push(entry.clone());
-            return vec![self.revocation(by, &entry)];
+        let entry = match self.random.percent(self.character.sets) {
+            true => self.set(by, now),
+            false => {
+                let entry = self.entry(now);
+                self.sign(by, Body::Access(entry))
+            }
+        };
+        self.made.push(entry.clone());
+        let made: Vec<_> = entry.entries().map(|made| (by, made.id, made.access.effect)).collect();
+        self.targets.extend(&made);
+        if !made.is_empty() && self.random.percent(self.character.revocations / 4) {
+            self.held_back.push(entry);
+            let target = self.random.pick(&made);
+            return vec![self.revocation(target)];
         }
         vec![entry]
+    }
+
+    /// Mostly entries; some of the rest of it is not admissible: a stranger's target, or one that is not there yet.
+    fn set(&mut self, by: &'static str, now: u64) -> Signed {
+        let count = 1 + self.random.below(5);
+        let members = (0..count).map(|_| {
+            let own: Vec<_> = self.targets.iter().copied().filter(|target| target.0 == by).collect();
+            let among = if self.random.percent(95) { own } else { self.targets.clone() };
+            if !among.is_empty() && self.random.percent(30) {
+                let (_, target, effect) = self.random.pick(&among);
+                return SetMember::Revoke(Revoke { target, effect });
+            }
+            SetMember::Access(self.entry(now))
+        });
+        let members = members.collect();
+        let unchanged_since = self.random.percent(30).then(|| self.random.below(60));
+        self.sign(by, Body::Set(AtomicSet { members, unchanged_since }))
     }
 
     fn sign(&mut self, by: &str, body: Body) -> Signed {
@@ -180,15 +223,11 @@ impl Writer {
     }
 
     /// Most of the time a revocation that is right; sometimes a stranger's, or one of the wrong effect.
-    fn revocation(&mut self, by: &str, target: &Signed) -> Signed {
+    fn revocation(&mut self, (by, target, right): (&'static str, RecordId, Effect)) -> Signed {
         let by = if self.random.percent(85) { by } else { self.random.pick(&ROOTS) };
-        let right = match target.body() {
-            Body::Access(access) => access.effect,
-            _ => Effect::Grant,
-        };
         let wrong = if right == Effect::Grant { Effect::Deny } else { Effect::Grant };
         let effect = if self.random.percent(90) { right } else { wrong };
-        self.sign(by, revoke(target.id(), effect))
+        self.sign(by, revoke(target, effect))
     }
 
     fn entry(&mut self, now: u64) -> Access {

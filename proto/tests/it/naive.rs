@@ -11,14 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use writ_proto::decision::{Moment, Question, Truth, Why};
 use writ_proto::limits::CLOSURE_ROLES_MAX;
-use writ_proto::record::{Access, Body, Effect, RecordId, Revoke, Signed};
+use writ_proto::record::{Access, Body, Effect, RecordId, Revoke, SetMember, Signed};
 use writ_proto::time::LedgerTime;
 
-/// One accepted record at its place in the log.
+/// Where something stands in the log: its leaf, and its place in the set if it is a member of one.
+pub(crate) type Place = (u64, Option<u8>);
+
+/// One accepted record, or one member of an accepted set, at its place in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct LogRecord {
     /// Its leaf in the log.
     pub(crate) index: u64,
+    /// Its place in its set, from 0.
+    pub(crate) member: Option<u8>,
     /// Its block.
     pub(crate) height: u64,
     /// The time of its block.
@@ -41,16 +46,31 @@ pub(crate) enum Says {
 }
 
 impl LogRecord {
-    /// The record that a block took in; `None` for kinds that mean nothing to a decision. It is taken to
+    /// What a record that a block took in says; nothing for kinds that mean nothing to a decision. It is taken to
     /// be signed by a root authority: `lineage` is for the caller to extend where there are others.
-    pub(crate) fn new(index: u64, height: u64, added: LedgerTime, signed: &Signed) -> Option<Self> {
-        let says = match signed.body() {
-            Body::Access(access) => Says::Access(access.clone()),
-            Body::Revoke(revoke) => Says::Revoke(*revoke),
-            _ => return None,
-        };
+    pub(crate) fn all_of(index: u64, height: u64, added: LedgerTime, signed: &Signed) -> Vec<Self> {
         let lineage = vec![signed.statement().authority.as_str().to_owned()];
-        Some(Self { index, height, added, id: signed.id(), lineage, says })
+        let said = |member, id, says| Self { index, member, height, added, id, lineage: lineage.clone(), says };
+        match signed.body() {
+            Body::Access(access) => vec![said(None, signed.id(), Says::Access(access.clone()))],
+            Body::Revoke(revoke) => vec![said(None, signed.id(), Says::Revoke(*revoke))],
+            Body::Set(set) => (0..)
+                .zip(&set.members)
+                .map(|(place, member)| {
+                    let says = match member {
+                        SetMember::Access(access) => Says::Access(access.clone()),
+                        SetMember::Revoke(revoke) => Says::Revoke(*revoke),
+                    };
+                    said(Some(place), signed.id().of_member(place), says)
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where it stands.
+    pub(crate) fn place(&self) -> Place {
+        (self.index, self.member)
     }
 }
 
@@ -59,25 +79,25 @@ impl LogRecord {
 pub(crate) struct Answer {
     /// Why.
     pub(crate) why: Why,
-    /// The indexes of the entries that decided, without the memberships that lead to them.
-    pub(crate) deciding: BTreeSet<u64>,
+    /// The places of the entries that decided, without the memberships that lead to them.
+    pub(crate) deciding: BTreeSet<Place>,
     /// Before this instant, time alone changes nothing.
     pub(crate) valid_until: Option<LedgerTime>,
     /// The root authorities whose memberships led too far.
     pub(crate) cut: BTreeSet<String>,
     /// Every role that the subject reaches (W without itself), each with whether it is in D, and in N.
     pub(crate) reached: BTreeMap<String, (bool, bool)>,
-    /// For each grant that decided, by index: the ways on which the subject comes to it.
-    ways: BTreeMap<u64, Ways>,
+    /// For each grant that decided, by place: the ways on which the subject comes to it.
+    ways: BTreeMap<Place, Ways>,
 }
 
 /// All shortest ways from the subject to one grant, each as the set of its membership grants.
 #[derive(Clone, Debug, Default)]
-struct Ways(BTreeSet<BTreeSet<u64>>);
+struct Ways(BTreeSet<BTreeSet<Place>>);
 
 /// An access record as it stands at one moment of knowledge.
 struct Entry<'a> {
-    index: u64,
+    place: Place,
     root: &'a str,
     effect: Effect,
     sub: &'a str,
@@ -112,10 +132,10 @@ struct Narrow {
 struct Step {
     from: String,
     to: String,
-    over: u64,
+    over: Place,
 }
 
-/// Answers `question` at `moment` from the accepted records of `log`, in the order of their indexes.
+/// Answers `question` at `moment` from the accepted records of `log`, in the order of their places.
 pub(crate) fn decide(
     log: &[LogRecord],
     question: &Question,
@@ -162,7 +182,7 @@ pub(crate) fn decide_within(
 
     let grants = case.grants(&wide, &narrow, sure);
     if !grants.is_empty() {
-        let ways = grants.iter().map(|index| (*index, case.ways(*index, &narrow))).collect();
+        let ways = grants.iter().map(|place| (*place, case.ways(*place, &narrow))).collect();
         return answer(Why::Grant, grants, ways);
     }
 
@@ -187,7 +207,7 @@ fn entry<'a>(record: &'a LogRecord, known: &[&LogRecord], conditions: &dyn Fn(&s
     };
     let exp = access.exp.map_or(u64::MAX, LedgerTime::as_millis);
     Some(Entry {
-        index: record.index,
+        place: record.place(),
         root: record.lineage.last()?,
         effect: access.effect,
         sub: access.sub.as_str(),
@@ -356,7 +376,7 @@ impl Case<'_> {
     }
 
     /// Step 8: the denials that apply, and whether one applies definitely.
-    fn denials(&self, wide: &Wide) -> (BTreeSet<u64>, bool) {
+    fn denials(&self, wide: &Wide) -> (BTreeSet<Place>, bool) {
         let (mut applying, mut definite) = (BTreeSet::new(), false);
         for denial in self.entries {
             let action = match &self.question.act {
@@ -370,7 +390,7 @@ impl Case<'_> {
                 && covers(denial.obj, self.question.obj.as_str())
                 && action;
             if applies {
-                applying.insert(denial.index);
+                applying.insert(denial.place);
                 definite |= denial.truth == Truth::True && covers_any(denial.sub, &wide.definite);
             }
         }
@@ -400,7 +420,7 @@ impl Case<'_> {
         let mut steps = Vec::new();
         for grant in self.gives_membership(wide, counts).filter(|grant| distance.contains_key(grant.obj)) {
             for from in distance.keys().filter(|name| covers(grant.sub, name)) {
-                steps.push(Step { from: from.clone(), to: grant.obj.to_owned(), over: grant.index });
+                steps.push(Step { from: from.clone(), to: grant.obj.to_owned(), over: grant.place });
             }
         }
         Narrow { distance, steps }
@@ -417,7 +437,7 @@ impl Case<'_> {
     }
 
     /// Step 9: the grants that apply over N.
-    fn grants(&self, wide: &Wide, narrow: &Narrow, counts: fn(Truth) -> bool) -> BTreeSet<u64> {
+    fn grants(&self, wide: &Wide, narrow: &Narrow, counts: fn(Truth) -> bool) -> BTreeSet<Place> {
         let mut applying = BTreeSet::new();
         for grant in self.entries {
             let obj = self.question.obj.as_str();
@@ -433,16 +453,16 @@ impl Case<'_> {
                 && action_and_object
                 && !wide.cut.contains(grant.root);
             if applies {
-                applying.insert(grant.index);
+                applying.insert(grant.place);
             }
         }
         applying
     }
 
-    /// Step 9: every shortest way to the grant `index`.
-    fn ways(&self, index: u64, narrow: &Narrow) -> Ways {
+    /// Step 9: every shortest way to the grant at `place`.
+    fn ways(&self, place: Place, narrow: &Narrow) -> Ways {
         let mut ways = Ways::default();
-        let Some(grant) = self.entries.iter().find(|entry| entry.index == index) else {
+        let Some(grant) = self.entries.iter().find(|entry| entry.place == place) else {
             return ways;
         };
         let covered = || narrow.distance.iter().filter(|(name, _)| covers(grant.sub, name));
@@ -476,7 +496,7 @@ impl Case<'_> {
 
 impl Narrow {
     /// Collects the ways from the subject to `name`, each with `walked` behind it.
-    fn walk_back(&self, name: &str, walked: &mut BTreeSet<u64>, ways: &mut Ways) {
+    fn walk_back(&self, name: &str, walked: &mut BTreeSet<Place>, ways: &mut Ways) {
         if self.distance[name] == 0 {
             ways.0.insert(walked.clone());
         }
@@ -495,7 +515,12 @@ impl Narrow {
 impl Answer {
     /// Whether the answer of another evaluator is this one; if not, what differs. Where a grant can be
     /// come to in several shortest ways, each of them is right.
-    pub(crate) fn agrees_with(&self, why: Why, entries: &[u64], valid_until: Option<LedgerTime>) -> Result<(), String> {
+    pub(crate) fn agrees_with(
+        &self,
+        why: Why,
+        entries: &[Place],
+        valid_until: Option<LedgerTime>,
+    ) -> Result<(), String> {
         if why != self.why {
             return Err(format!("it says `{}`, expected `{}`", why.as_str(), self.why.as_str()));
         }
@@ -505,7 +530,7 @@ impl Answer {
         if entries.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(format!("its entries {entries:?} are not ascending"));
         }
-        let found: BTreeSet<u64> = entries.iter().copied().collect();
+        let found: BTreeSet<Place> = entries.iter().copied().collect();
         if !found.is_superset(&self.deciding) {
             return Err(format!("its entries {found:?} lack some of {:?}", self.deciding));
         }
@@ -519,12 +544,12 @@ impl Answer {
 }
 
 /// Whether `found` is `so_far` and one way of each of `ways`.
-fn is_one_way_each(found: &BTreeSet<u64>, so_far: &BTreeSet<u64>, ways: &[&Ways]) -> bool {
+fn is_one_way_each(found: &BTreeSet<Place>, so_far: &BTreeSet<Place>, ways: &[&Ways]) -> bool {
     let Some((first, rest)) = ways.split_first() else {
         return found == so_far;
     };
     first.0.iter().filter(|way| way.is_subset(found)).any(|way| {
-        let joined: BTreeSet<u64> = so_far.union(way).copied().collect();
+        let joined: BTreeSet<Place> = so_far.union(way).copied().collect();
         is_one_way_each(found, &joined, rest)
     })
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use writ_proto::audit::audit_export;
 use writ_proto::block::Outcome;
 use writ_proto::certificate::quorum;
-use writ_proto::decision::{Moment, Question, Truth, Why, resolve};
+use writ_proto::decision::{Decision, Moment, Question, Truth, Why, resolve};
 use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
 use writ_proto::hash::{Digest, Domain};
 use writ_proto::key::{SecretKey, Signature};
@@ -19,8 +19,8 @@ use writ_proto::limits::{
 };
 use writ_proto::name::{Action, Name, Pattern};
 use writ_proto::record::{
-    Access, Body, Class, Effect, EnrolledKey, Nonce, ParameterChange, RecordId, Revoke, Signed, Statement,
-    ValidatorChange, ValidatorKeys,
+    Access, AtomicSet, Body, Class, Effect, EnrolledKey, Nonce, ParameterChange, RecordId, Revoke, SetMember, Signed,
+    Statement, ValidatorChange, ValidatorKeys,
 };
 use writ_proto::refusal::Code;
 use writ_proto::scope::{Rule, Scope};
@@ -31,7 +31,7 @@ use writ_tests::issuer::access;
 use writ_tests::random::Random;
 
 use super::{answers, assert_alike, assert_same_decision, judge, keep};
-use crate::naive::{self, LogRecord, Says};
+use crate::naive::{self, LogRecord, Place, Says};
 
 const START_MS: u64 = 1_795_000_000_000;
 const MINUTE_MS: u64 = 60_000;
@@ -144,7 +144,10 @@ struct Ledger {
 
 impl Ledger {
     fn empty() -> Self {
-        let genesis = genesis();
+        Self::of(genesis())
+    }
+
+    fn of(genesis: Genesis) -> Self {
         // It goes on also where the audit and the verifier stop.
         let state = State::new(genesis.clone()).expect("a good genesis").speaking(u16::MAX.into());
         Self { genesis, blocks: Vec::new(), kept_out: Vec::new(), log: Vec::new(), state }
@@ -171,7 +174,7 @@ impl Ledger {
 
     /// Whether all of it is under the protocol that the audit and the verifier speak.
     fn is_known(&self) -> bool {
-        self.blocks.iter().all(|block| block.version == 1)
+        self.blocks.iter().all(|block| u32::from(block.version) <= PROTOCOL)
     }
 
     /// Appends a block of what of this may stand in it.
@@ -193,7 +196,7 @@ impl Ledger {
         let height = self.blocks.len() as u64 + 1;
         let accepted = built.changes.records.iter().filter(|placed| placed.outcome == Outcome::Accepted);
         self.log
-            .extend(accepted.filter_map(|placed| LogRecord::new(placed.index, height, time, placed.record.signed())));
+            .extend(accepted.flat_map(|placed| LogRecord::all_of(placed.index, height, time, placed.record.signed())));
         let placed = built.changes.records.iter();
         let records = placed.map(|placed| (placed.record.signed().bytes().to_vec(), placed.outcome)).collect();
         let version = built.block.header.version;
@@ -304,33 +307,62 @@ fn candidate(pen: &mut Pen, made: &mut Vec<(&'static str, Signed)>, now: LedgerT
     }
     let body = if !made.is_empty() && random.percent(25) {
         let (signer, target) = random.pick(made).clone();
-        let effect = match target.body() {
-            Body::Access(access) => access.effect,
-            _ => Effect::Grant,
-        };
+        let entries: Vec<(RecordId, Effect)> = target.entries().map(|made| (made.id, made.access.effect)).collect();
+        let (target, effect) = *random.pick(&entries);
         let other = if effect == Effect::Grant { Effect::Deny } else { Effect::Grant };
         let effect = if random.percent(85) { effect } else { other };
         let by = if random.percent(80) { signer } else { by };
-        return pen.sign(by, Body::Revoke(Revoke { target: target.id(), effect }), submit_by);
+        return pen.sign(by, Body::Revoke(Revoke { target, effect }), submit_by);
     } else {
-        Body::Access(loop {
+        let mut entry = || loop {
             let made = entry(by_now, random);
             if made.check().is_ok() {
                 break made;
             }
-        })
+        };
+        let first = entry();
+        let more: Vec<Access> = (0..4).map(|_| entry()).collect();
+        match random.percent(25) {
+            true => set_of(by, first, more, made, random),
+            false => Body::Access(first),
+        }
     };
     let signed = pen.sign(by, body, submit_by);
     made.push((by, signed.clone()));
     if random.percent(6) {
-        // Its revocation first; the record itself may never come.
-        return pen.sign(by, Body::Revoke(Revoke { target: signed.id(), effect: Effect::Grant }), submit_by);
+        // The revocation of what it makes first; the record itself may never come.
+        let target = signed.entries().next().expect("it makes an entry").id;
+        return pen.sign(by, Body::Revoke(Revoke { target, effect: Effect::Grant }), submit_by);
     }
     match random.percent(3) {
         // One that was made before, signed again or come again.
         true => random.pick(made).1.clone(),
         false => signed,
     }
+}
+
+/// A set of `first`, of some of the others, and of revocations that may be wrong in any way.
+fn set_of(by: &str, first: Access, more: Vec<Access>, made: &[(&'static str, Signed)], random: &mut Random) -> Body {
+    let mut members = vec![SetMember::Access(first)];
+    for access in more.into_iter().take(random.below(5) as usize) {
+        let own: Vec<&Signed> = made.iter().filter(|(signer, _)| *signer == by).map(|(_, signed)| signed).collect();
+        if own.is_empty() || random.percent(60) {
+            members.push(SetMember::Access(access));
+            continue;
+        }
+        let target = if random.percent(90) { *random.pick(&own) } else { &random.pick(made).1 };
+        let entries: Vec<(RecordId, Effect)> = target.entries().map(|made| (made.id, made.access.effect)).collect();
+        let (target, effect) = *random.pick(&entries);
+        members.push(SetMember::Revoke(Revoke { target, effect }));
+    }
+    let unchanged_since = random.percent(40).then(|| random.below(60));
+    Body::Set(AtomicSet { members, unchanged_since })
+}
+
+/// The places of the entries that a decision names.
+fn places_of(state: &State, decision: &Decision) -> Vec<Place> {
+    let entry = |id| state.index().entry(state.index().by_id(id).expect("a decision names entries"));
+    decision.ids.iter().map(entry).map(|entry| (entry.index, entry.member)).collect()
 }
 
 /// One more validator, of whom nobody heard before: chance makes this too rarely.
@@ -386,7 +418,7 @@ fn ruling(pen: &mut Pen, submit_by: LedgerTime, random: &mut Random) -> Signed {
             }))
         }
         _ => Body::Parameter(ParameterChange::Activate {
-            protocol: *random.pick(&[2, 2, 1, 0, 65_535, 65_536]),
+            protocol: *random.pick(&[3, 3, 2, 0, 65_535, 65_536]),
             height: 1 + random.below(20) + if random.percent(20) { 1_000_000 } else { 0 },
         }),
     };
@@ -458,7 +490,11 @@ fn what_liars_put_into_their_blocks_is_judged_alike() {
         let mut files = vec![(ledger.export(), "honest".to_owned())];
         files.extend((0..50).map(|_| ledger.forged(&mut random)));
         let verdicts = compare(folder.path(), &ledger.genesis.chain_id(), &files);
-        assert_eq!(verdicts[0], ledger.is_known(), "what was built is good, as far as it is under protocol 1");
+        assert_eq!(
+            verdicts[0],
+            ledger.is_known(),
+            "what was built is good, as far as it is under a protocol that they speak"
+        );
         good += verdicts.iter().filter(|good| **good).count();
         bad += verdicts.iter().filter(|good| !**good).count();
     }
@@ -529,7 +565,7 @@ fn conditions_count_as_indeterminate_in_both() {
         }
         let found = answers(&file, &ledger.genesis.chain_id(), &questions);
         for ((theirs, (question, moment, expected)), line) in found.iter().zip(&asked).zip(&questions) {
-            assert_same_decision(line, theirs, expected.why.as_str(), &expected.entries, || {
+            assert_same_decision(line, theirs, expected.why.as_str(), &places_of(&ledger.state, &expected), || {
                 naive::decide(&ledger.log, question, moment, &|_| Truth::Indeterminate)
             });
             *whys.entry(expected.why.as_str()).or_default() += 1;
@@ -648,7 +684,7 @@ fn what_the_root_quorum_may_say_is_the_same_in_both() {
         ("not by the one that is named", vec![add(good_one())], &[2, 3, 5], false),
         ("by a validator too", vec![add(good_one())], &[1, 2, 3, 100], false),
         ("parameters by one root", vec![set(HOUR_MS, 1, 1)], &[1], false),
-        ("a protocol by one root", vec![activate(2, 20)], &[1], false),
+        ("a protocol by one root", vec![activate(3, 20)], &[1], false),
         ("an authority's name", vec![add(new("org3", 60, 61))], quorum, false),
         ("a validator's name", vec![add(new("validator2", 60, 61))], quorum, false),
         ("a past one's name", vec![add(new("past", 60, 61))], quorum, false),
@@ -694,13 +730,13 @@ fn what_the_root_quorum_may_say_is_the_same_in_both() {
         ("no clock bound", vec![set(1, 0, 1000)], quorum, false),
         ("too wide a clock bound", vec![set(1, 86_400_001, 0)], quorum, false),
         ("too old a proposal", vec![set(1, 1, 86_400_001)], quorum, false),
-        ("the next protocol", vec![activate(2, 11)], quorum, true),
+        ("the next protocol", vec![activate(3, 11)], quorum, true),
         ("the last protocol, at last", vec![activate(65_535, 1_000_003)], quorum, true),
-        ("a protocol too early", vec![activate(2, 10)], quorum, false),
-        ("a protocol too late", vec![activate(2, 1_000_004)], quorum, false),
-        ("this protocol", vec![activate(1, 11)], quorum, false),
+        ("a protocol too early", vec![activate(3, 10)], quorum, false),
+        ("a protocol too late", vec![activate(3, 1_000_004)], quorum, false),
+        ("this protocol", vec![activate(2, 11)], quorum, false),
         ("a protocol that no header can say", vec![activate(65_536, 11)], quorum, false),
-        ("two protocols", vec![activate(2, 11), activate(3, 12)], quorum, false),
+        ("two protocols", vec![activate(3, 11), activate(4, 12)], quorum, false),
     ];
     let mut pen = Pen { chain, nonce: 0 };
     let (mut files, mut expected) = (Vec::new(), Vec::new());
@@ -760,19 +796,19 @@ fn both_stop_at_a_protocol_that_they_do_not_speak() {
     let mut ledger = Ledger::empty();
     let chain = ledger.genesis.chain_id();
     let at = |minutes: u64| time(START_MS + minutes * MINUTE_MS);
-    let body = Body::Parameter(ParameterChange::Activate { protocol: 2, height: 9 });
+    let body = Body::Parameter(ParameterChange::Activate { protocol: 3, height: 9 });
     let record = Pen { chain, nonce: 0 }.rule(body, at(30), &[1, 2, 3]);
     ledger.append(at(1), vec![record]);
     (2..9).for_each(|minutes| ledger.append(at(minutes), Vec::new()));
     let before = ledger.export();
     ledger.append(at(9), Vec::new());
     let versions: Vec<u16> = ledger.blocks.iter().map(|block| block.version).collect();
-    assert_eq!(versions, [1, 1, 1, 1, 1, 1, 1, 1, 2]);
+    assert_eq!(versions, [2, 2, 2, 2, 2, 2, 2, 2, 3]);
     let beyond = ledger.export();
     let mut early = ledger.blocks.clone();
-    early[7].version = 2;
+    early[7].version = 3;
     let mut late = ledger.blocks.clone();
-    late[8].version = 1;
+    late[8].version = 2;
     let files = [
         (before, "up to the activation".to_owned()),
         (beyond, "beyond it".to_owned()),
@@ -827,7 +863,7 @@ fn a_root_that_leads_to_too_many_roles_loses_its_own_grants_in_both() {
             (expected.why == Why::Deny, expected.why == Why::Grant),
             (obj == "file:denied", obj != "file:denied")
         );
-        assert_same_decision(&json!(obj), theirs, expected.why.as_str(), &expected.entries, || {
+        assert_same_decision(&json!(obj), theirs, expected.why.as_str(), &places_of(&ledger.state, &expected), || {
             naive::decide(&ledger.log, &question, &moment, &|_| Truth::Indeterminate)
         });
     }
@@ -836,11 +872,13 @@ fn a_root_that_leads_to_too_many_roles_loses_its_own_grants_in_both() {
 #[test]
 fn a_genesis_that_starts_no_chain_is_refused_by_both() {
     type Change = fn(&mut Genesis);
-    let changes: [(&str, bool, Change); 26] = [
+    let changes: [(&str, bool, Change); 28] = [
         ("nothing", true, |_| ()),
         ("two authorities with a key in common", true, |g| g.authorities[1].keys[2] = g.authorities[0].keys[0]),
         ("a rule that allows nothing", true, |g| g.authorities[0].scope.rules[0].grants = false),
-        ("another protocol", false, |g| g.protocol = 2),
+        ("the first protocol", true, |g| g.protocol = 1),
+        ("the next protocol", false, |g| g.protocol = 3),
+        ("no protocol", false, |g| g.protocol = 0),
         ("no name", false, |g| g.chain.clear()),
         ("a name with a plus", false, |g| g.chain.push('+')),
         ("a name with a space", false, |g| g.chain.push(' ')),
@@ -878,4 +916,86 @@ fn a_genesis_that_starts_no_chain_is_refused_by_both() {
         assert_eq!(ours.is_none(), *is_good, "{what}: {ours:?}");
         assert_alike(what, &theirs, ours.as_ref());
     }
+}
+
+#[test]
+fn what_a_set_may_hold_is_the_same_in_both() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let chain = genesis().chain_id();
+    let at = |minutes: u64| time(START_MS + minutes * MINUTE_MS);
+    let mut pen = Pen { chain, nonce: 0 };
+    let says = |effect, sub: &str, obj: &str| SetMember::Access(access(effect, sub, "read", obj));
+    let gives = |sub: &str| says(Effect::Grant, sub, "file:org2/x");
+    let ends = |target, effect| SetMember::Revoke(Revoke { target, effect });
+    let own = pen.sign("org1", Body::Access(access(Effect::Grant, "user:a", "read", "file:a")), at(30));
+    let denial = pen.sign("org1", Body::Access(access(Effect::Deny, "user:b", "read", "file:a")), at(30));
+    let foreign = pen.sign("org3", Body::Access(access(Effect::Grant, "user:c", "read", "file:a")), at(30));
+    let rejected = pen.sign("org2", Body::Access(access(Effect::Deny, "user:d", "write", "file:a")), at(30));
+    let early =
+        pen.sign("org1", Body::Revoke(Revoke { target: RecordId(Digest([9; 32])), effect: Effect::Grant }), at(30));
+    let lift = pen.sign("org1", Body::Revoke(Revoke { target: denial.id(), effect: Effect::Deny }), at(30));
+    let first = [own.clone(), denial.clone(), foreign.clone(), rejected.clone(), early.clone()];
+    // Leaves 0 to 4 and the commit leaf 5; leaf 6 is the lift, 7 its commit leaf.
+    let size = 8;
+    let (own, denial, foreign, nobody) = (own.id(), denial.id(), foreign.id(), RecordId(Digest([8; 32])));
+    type Case = (&'static str, Vec<SetMember>, Option<u64>, bool);
+    let cases: Vec<Case> = vec![
+        ("one grant", vec![gives("user:a")], None, true),
+        ("the end of a grant and a denial", vec![ends(own, Effect::Grant), ends(denial, Effect::Deny)], None, true),
+        ("the end of one twice", vec![ends(own, Effect::Grant), ends(own, Effect::Grant)], Some(size), true),
+        ("the wrong effect", vec![gives("user:a"), ends(own, Effect::Deny)], None, false),
+        ("a stranger's grant", vec![gives("user:a"), ends(foreign, Effect::Grant)], None, false),
+        ("a grant that is not there", vec![ends(nobody, Effect::Grant)], None, false),
+        ("a denial that is not there", vec![ends(nobody, Effect::Deny)], None, false),
+        ("a revocation", vec![ends(early.id(), Effect::Grant)], None, false),
+        ("what was rejected", vec![ends(rejected.id(), Effect::Deny)], None, false),
+        ("as many as there may be", vec![gives("user:a"); 64], None, true),
+        ("since the whole log", vec![says(Effect::Grant, "user:b", "file:a")], Some(size), true),
+        ("since before the lift", vec![says(Effect::Grant, "user:b", "file:a")], Some(6), false),
+        ("since before the lift, by its target", vec![ends(denial, Effect::Deny)], Some(6), false),
+        ("since after the entry", vec![ends(own, Effect::Grant)], Some(1), true),
+        ("since the entry", vec![ends(own, Effect::Grant)], Some(0), false),
+        ("since beyond the log", vec![gives("user:e")], Some(size + 1), false),
+        ("what it changes itself", vec![gives("user:e"), gives("user:e")], Some(size), true),
+    ];
+    let (mut files, mut expected) = (Vec::new(), Vec::new());
+    for (what, members, unchanged_since, good) in cases {
+        let mut ledger = Ledger::empty();
+        ledger.append(at(1), first.to_vec());
+        ledger.append(at(2), vec![lift.clone()]);
+        assert!(ledger.kept_out.is_empty() && ledger.state.log().size() == size, "{what}");
+        let set = pen.sign("org1", Body::Set(AtomicSet { members, unchanged_since }), at(30));
+        ledger.append(at(3), vec![set.clone()]);
+        ledger.append(at(4), Vec::new());
+        assert_eq!(ledger.kept_out.is_empty(), good, "{what}");
+        ledger.blocks[2].records = vec![(set.bytes().to_vec(), Outcome::Accepted)];
+        files.push((ledger.export(), what.to_owned()));
+        expected.push(good);
+    }
+    // Two of one block that race for a key; and one under the protocol that has none.
+    for racers in [1, 2] {
+        let mut ledger = Ledger::empty();
+        let sets: Vec<Signed> = (0..racers)
+            .map(|_| {
+                let set = AtomicSet { members: vec![gives("user:a")], unchanged_since: Some(0) };
+                pen.sign("org1", Body::Set(set), at(30))
+            })
+            .collect();
+        ledger.append(at(1), sets.clone());
+        assert_eq!(ledger.kept_out.len(), racers - 1);
+        ledger.blocks[0].records = sets.iter().map(|set| (set.bytes().to_vec(), Outcome::Accepted)).collect();
+        files.push((ledger.export(), format!("{racers} that race")));
+        expected.push(racers == 1);
+    }
+    assert_eq!(compare(folder.path(), &chain, &files), expected);
+
+    let mut ledger = Ledger::of(Genesis { protocol: 1, ..genesis() });
+    let chain = ledger.genesis.chain_id();
+    let set = AtomicSet { members: vec![gives("user:a")], unchanged_since: None };
+    let set = Pen { chain, nonce: 0 }.sign("org1", Body::Set(set), at(30));
+    ledger.append(at(1), vec![set.clone()]);
+    assert_eq!(ledger.kept_out.len(), 1);
+    ledger.blocks[0].records = vec![(set.bytes().to_vec(), Outcome::Accepted)];
+    let files = [(ledger.export(), "a set under protocol 1".to_owned())];
+    assert_eq!(compare(folder.path(), &chain, &files), [false]);
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use writ_proto::audit::audit_export;
 use writ_proto::block::Outcome;
 use writ_proto::decision::{Moment, Question, Truth};
+use writ_proto::record::RecordId;
 use writ_proto::time::{Interval, LedgerTime};
 use writ_tests::auditor::Follower;
 use writ_tests::damage::Export;
@@ -16,7 +17,7 @@ use writ_tests::writ::writ;
 
 use super::{answers, assert_alike, assert_same_decision, judge, keep};
 use crate::decisions::Ledger;
-use crate::naive::{self, LogRecord};
+use crate::naive::{self, LogRecord, Place};
 
 /// Chains, ledgers on each, and questions about each ledger.
 const CHAINS: u64 = 3;
@@ -63,13 +64,13 @@ struct Asked {
     question: Question,
     moment: Moment,
     why: String,
-    entries: Vec<u64>,
+    entries: Vec<Place>,
 }
 
 /// What the naive evaluator reads.
 fn log_of(follower: &Follower) -> Vec<LogRecord> {
     let accepted = follower.records().iter().filter(|logged| logged.outcome == Outcome::Accepted);
-    accepted.filter_map(|one| LogRecord::new(one.index, one.height, one.added, &one.signed)).collect()
+    accepted.flat_map(|one| LogRecord::all_of(one.index, one.height, one.added, &one.signed)).collect()
 }
 
 /// Asks the node; the question also as the verifier reads it.
@@ -98,8 +99,11 @@ fn ask(node: &Node, follower: &Follower, ledger: &Ledger, random: &mut Random) -
     if let Some(act) = &question.act {
         line["act"] = json!(act.as_str());
     }
-    let index = |id| follower.find(id).unwrap_or_else(|| panic!("{id} is not in the log")).index;
-    let entries: Vec<u64> = answer.entries.iter().map(index).collect();
+    let log = log_of(follower);
+    let place = |id: &RecordId| {
+        log.iter().find(|one| one.id == *id).unwrap_or_else(|| panic!("{id} is not in the log")).place()
+    };
+    let entries: Vec<Place> = answer.entries.iter().map(place).collect();
     let interval = Interval::new(interval[0], interval[1]).expect("an interval in order");
     let moment = Moment { interval, height: answer.height };
     (line, Asked { question, moment, why: answer.why, entries })

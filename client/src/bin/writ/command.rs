@@ -17,6 +17,7 @@ pub(crate) mod parameter;
 mod progress;
 mod revoke;
 mod send;
+mod set;
 mod sign;
 mod state;
 mod status;
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     Deny(state::Options),
     /// End an entry, granted or denied
     Revoke(revoke::Options),
+    /// Grant, deny and revoke several things at once, all or nothing: sign them as one set and append it
+    #[command(after_help = set::AFTER_HELP)]
+    Set(set::Options),
     /// Ask: may this subject do this to this object?
     Check(check::Options),
     /// List everybody who can do this to this object
@@ -98,6 +102,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Grant(options) => state::run(options, Effect::Grant, context),
         Command::Deny(options) => state::run(options, Effect::Deny, context),
         Command::Revoke(options) => revoke::run(&options, context),
+        Command::Set(options) => set::run(&options, context),
         Command::Check(options) => check::run(&options, context),
         Command::History(options) => history::run(&options, context),
         Command::Diff(options) => diff::run(&options, context),

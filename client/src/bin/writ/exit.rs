@@ -331,7 +331,7 @@ impl From<DraftError> for Failure {
         match error {
             DraftError::Exists { .. } => failure.code("file").hint("name another file, or move that one away"),
             DraftError::Io { .. } => failure.code("file"),
-            DraftError::Refused(refusal) => failure.code(refusal.code.as_str()).field(refusal.field.map(Into::into)),
+            DraftError::Refused(refusal) => failure.code(refusal.code.as_str()).field(refusal.path()),
             DraftError::Signature { .. } => failure.code("bad_signature"),
             DraftError::OtherBytes { .. } => {
                 failure.code("conflict").hint("`writ sign --bytes FILE` shows in words what each of them says")
@@ -360,11 +360,12 @@ impl From<AppendError> for Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let detail = match refusal.field {
+        let (path, code) = (refusal.path(), refusal.code);
+        let detail = match &path {
             Some(field) => format!("`{field}`: {}", refusal.detail),
             None => refusal.detail,
         };
-        Self::misused(detail).field(refusal.field.map(Into::into)).code(refusal.code.as_str())
+        Self::misused(detail).field(path).code(code.as_str())
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn value(sequence: u64, refusal: &Refusal) -> Vec<u8> {
     codec::encode(&Entry {
         sequence,
         code: refusal.code.number(),
-        field: refusal.field.map(str::to_owned),
+        field: refusal.path(),
         detail: refusal.detail[..end].to_owned(),
     })
 }

@@ -327,7 +327,7 @@ fn a_protocol_version_is_activated_ahead_and_one_at_a_time() {
 
 #[test]
 fn two_builds_agree_up_to_the_height_at_which_the_older_one_stops() {
-    let (mut old, mut new) = (state(), state().speaking(2));
+    let (mut old, mut new) = (state().speaking(1), state().speaking(2));
     let first = 1 + ACTIVATION_LEAD_MIN;
     let record = ruled(&old, 0, activate(2, first));
     let mut records = vec![record];

@@ -5,8 +5,8 @@
 
 use clap::Args;
 use writ_client::client::Client;
-use writ_proto::api::{AccessChange, Idle, PreviewAsked, Proposal, RefusedStatement, Tuple};
-use writ_proto::record::{AuthorityName, Body, Effect, RecordId};
+use writ_proto::api::{AccessChange, Idle, PreviewAsked, Proposal, RefusedStatement, Since, Tuple};
+use writ_proto::record::{Access, AuthorityName, Body, Effect, RecordId, SetMember};
 use writ_proto::time::LedgerTime;
 
 use crate::context::Context;
@@ -41,13 +41,23 @@ pub(super) fn statement(
     words: &str,
     context: &Context,
 ) -> Result<Exit, Failure> {
-    let proposal = match body {
-        Body::Access(access) => Proposal::State { tuple: Tuple::from(access), id: None },
-        Body::Revoke(revoke) => Proposal::Revoke { revoke: revoke.target },
+    let proposal = |access: &Access| Proposal::State { tuple: Tuple::from(access), id: None };
+    let (mut atomic, mut unchanged_since) = (false, None);
+    let statements = match body {
+        Body::Access(access) => vec![proposal(access)],
+        Body::Revoke(revoke) => vec![Proposal::Revoke { revoke: revoke.target }],
+        Body::Set(set) => {
+            (atomic, unchanged_since) = (true, set.unchanged_since.map(Since::Size));
+            let of = |member: &SetMember| match member {
+                SetMember::Access(access) => proposal(access),
+                SetMember::Revoke(revoke) => Proposal::Revoke { revoke: revoke.target },
+            };
+            set.members.iter().map(of).collect()
+        }
         other => return Err(Failure::failed(format!("a record of kind `{}` has no dry run", other.kind().as_str()))),
     };
-    let (issuing_auth, statements) = (authority.clone(), vec![proposal]);
-    let told = client.preview(&PreviewAsked { issuing_auth, statements, limit: Some(CHANGES_MAX) })?;
+    let (issuing_auth, limit) = (authority.clone(), Some(CHANGES_MAX));
+    let told = client.preview(&PreviewAsked { issuing_auth, statements, atomic, unchanged_since, limit })?;
     if context.json() {
         print_line(&serde_json::to_string(&told).expect("a preview is JSON"))?;
         return Ok(Exit::Done);
@@ -57,15 +67,20 @@ pub(super) fn statement(
         context.say("note:", "no node knows its target yet: it would wait for it, and end it as it comes");
         return Ok(Exit::Done);
     }
-    if let [RefusedStatement { code, field, detail, .. }] = told.refused.as_slice() {
-        let field = field.as_deref().unwrap_or("-");
+    if let [RefusedStatement { statement, code, field, detail }] = told.refused.as_slice() {
+        let field = match (atomic, field.as_deref()) {
+            (false, field) => field.unwrap_or("-").to_owned(),
+            (true, None) => format!("members[{statement}]"),
+            (true, Some(field)) => format!("members[{statement}].{field}"),
+        };
         let mut table = Table::headed(&["refused", "field", "why"]);
-        table.row(vec![Cell::of(clean(code)).painted(Style::red), Cell::of(clean(field)), Cell::of(clean(detail))]);
+        table.row(vec![Cell::of(clean(code)).painted(Style::red), Cell::of(clean(&field)), Cell::of(clean(detail))]);
         print(&table.take(context.out()))?;
         return Ok(Exit::Done);
     }
     for note in &told.notes {
-        context.say("note:", &idle(note.note, &note.entries));
+        let which = if atomic { format!("member {}: ", note.statement) } else { String::new() };
+        context.say("note:", &format!("{which}{}", idle(note.note, &note.entries)));
     }
     effect(&told.changes, told.at, told.more, context)
 }

@@ -40,6 +40,7 @@ fn standing(receipt: &Receipt) -> Vec<(&'static str, String)> {
     let mut pairs = vec![("status", status.to_owned())];
     if receipt.entry.is_none() {
         pairs.push(("id", receipt.id.to_string()));
+        pairs.extend(receipt.entries.iter().map(|id| ("entry", id.to_string())));
         pairs.extend(
             receipt.place.as_ref().map(|place| ("place", format!("index {}, height {}", place.index, place.height))),
         );

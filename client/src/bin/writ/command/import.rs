@@ -8,11 +8,13 @@ use writ_client::append::{AppendError, Appender};
 use writ_client::author::Author;
 use writ_client::client::Client;
 use writ_client::import::journal::{Journal, JournalError, path_of};
-use writ_client::import::preview::{self as import_preview, Preview, RowNote};
+use writ_client::import::preview::{self as import_preview, Mode, Preview, RowNote};
 use writ_client::import::rows::{Format, Row, read};
+use writ_client::import::whole::import_set;
 use writ_client::import::{Failure as Stop, Refused, Summary, import};
-use writ_proto::api::PreviewAsked;
+use writ_proto::api::{PreviewAsked, Since};
 
+use super::set::size_since;
 use super::{dry_run, progress};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -32,6 +34,12 @@ pub(crate) struct Options {
     /// csv or jsonl; without it, as the file's name says
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "jsonl"], hide_possible_values = true)]
     format: Option<String>,
+    /// All rows or none, in one instant: the whole file is one set, of 64 entries and 8 KiB at most
+    #[arg(long)]
+    atomic: bool,
+    /// With --atomic: only if nothing on its subjects and objects changed since this position, or size of the log
+    #[arg(long, value_name = "TOKEN|SIZE", requires = "atomic")]
+    unchanged_since: Option<Since>,
     /// Only tell who would gain or lose what, and what would be refused: nothing is signed, sent or written
     #[arg(long)]
     dry_run: bool,
@@ -41,7 +49,8 @@ pub(super) const AFTER_HELP: &str = "\
 Columns or members: sub, obj, act, access, iss, exp, ref, cond; only sub and obj are required. access is
 `granted` (the default), `denied`, or `revoked`, which ends your own entries on exactly that sub, obj and
 act. Rows take effect in file order. A file may be imported again, also after a crash: nothing is added or
-taken away twice. Rows may be added to it, and those that were refused may be corrected.
+taken away twice. Rows may be added to it, and those that were refused may be corrected. With --atomic all
+rows take effect in one instant or none does, and a file that was imported so stays as it is.
 With --json the counts and refusals; with --dry-run also notes, changes, at, height and more.";
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
@@ -61,17 +70,23 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
             "the first line of CSV names the columns, as in `sub,obj,act,access`; `--format jsonl` reads JSON lines",
         )
     })?;
-    drop(bytes);
     let path = options.journal.clone().unwrap_or_else(|| path_of(file));
     if options.dry_run {
-        return preview(&rows, &path, &client, &author, context);
+        let mode = if options.atomic { Mode::Set(options.unchanged_since.clone()) } else { Mode::Rows };
+        return preview(&rows, &path, mode, &client, &author, context);
     }
     let mut journal = Journal::open(&path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
     let is_new = journal.rows().is_empty();
-    let bar = progress::bar(rows.len() as u64, "rows", context.json());
     let mut appender = Appender::new(&client, &author);
-    let done = import(&rows, &author, &mut journal, &mut appender, context.now(), |done| bar.set_position(done));
-    bar.finish_and_clear();
+    let done = if options.atomic {
+        let since = options.unchanged_since.as_ref().map(|since| size_since(since, &client)).transpose()?;
+        import_set(&rows, &bytes, since, &author, &mut journal, &mut appender, context.now())
+    } else {
+        let bar = progress::bar(rows.len() as u64, "rows", context.json());
+        let done = import(&rows, &author, &mut journal, &mut appender, context.now(), |done| bar.set_position(done));
+        bar.finish_and_clear();
+        done
+    };
     let summary = done.map_err(of_stop)?;
     if is_new && summary.duplicate > 0 {
         let text = "some rows are in the ledger already, from another file or journal: an equal row of the same authority is the same \
@@ -87,11 +102,24 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 }
 
 /// What the import would do.
-fn preview(rows: &[Row], path: &Path, client: &Client, author: &Author, context: &Context) -> Result<Exit, Failure> {
-    let kept = Journal::peek(path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
+fn preview(
+    rows: &[Row],
+    path: &Path,
+    mode: Mode,
+    client: &Client,
+    author: &Author,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let (kept, set) = Journal::peek(path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
+    match (&mode, set) {
+        (Mode::Rows, Some(_)) => return Err(of_stop(Stop::AsSet)),
+        (Mode::Set(_), None) if !kept.is_empty() => return Err(of_stop(Stop::NotAsSet)),
+        _ => {}
+    }
     let mut appender = Appender::new(client, author);
     let ask = |asked: &PreviewAsked| Ok(client.preview(asked)?);
-    let told = import_preview::preview(rows, &kept, author, &mut appender, context.now(), ask).map_err(of_preview)?;
+    let told =
+        import_preview::preview(rows, &kept, mode, author, &mut appender, context.now(), ask).map_err(of_preview)?;
     if context.json() {
         print_line(&serde_json::to_string(&told).expect("counts and texts are JSON"))?;
         return Ok(Exit::Done);
@@ -99,7 +127,8 @@ fn preview(rows: &[Row], path: &Path, client: &Client, author: &Author, context:
     let Preview { rows, appended, duplicate, revoked, entries_revoked, nothing_to_revoke, refused, .. } = told;
     let refusals = told.refusals;
     context.say("dry run:", "what the import would come to; nothing is signed, sent or written");
-    let summary = Summary { rows, appended, duplicate, revoked, entries_revoked, nothing_to_revoke, refused, refusals };
+    let counts = Summary { rows, appended, duplicate, revoked, ..Summary::default() };
+    let summary = Summary { entries_revoked, nothing_to_revoke, refused, refusals, ..counts };
     print(&words(&summary, context.out()))?;
     for RowNote { line, note, entries } in told.notes.iter().take(LISTED_MAX) {
         context.say("note:", &format!("line {line}: {}", dry_run::idle(*note, entries)));
@@ -183,6 +212,16 @@ fn of_stop(stop: Stop<AppendError>) -> Failure {
         Stop::Ledger { done, rows, source } => {
             Failure::from(source).about(&format!("stopped after {done} of {rows} rows")).hint("run it again: it goes on where it stopped")
         }
+        Stop::TooLarge(_) => {
+            Failure::of(&stop).code("too_large").hint("without --atomic a file may have any number of rows; or split it into several sets")
+        }
+        Stop::OtherSet => Failure::of(&stop).code("changed_file").hint(
+            "one set is all of its file: put it back as it was, and import what is new from another file",
+        ),
+        Stop::NotAsSet => Failure::of(&stop).code("changed_file").hint(
+            "import it without --atomic, or what is new from another file with it",
+        ),
+        Stop::AsSet => Failure::of(&stop).code("changed_file").hint("import it with --atomic"),
         other => Failure::of(&other),
     }
 }

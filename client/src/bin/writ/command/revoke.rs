@@ -52,18 +52,23 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 }
 
 /// What the target is, by its own bytes; `None` if no node knows it.
-fn effect_of(client: &Client, target: RecordId) -> Result<Option<Effect>, Failure> {
+pub(super) fn effect_of(client: &Client, target: RecordId) -> Result<Option<Effect>, Failure> {
     let receipt = match client.record(target) {
         Ok(receipt) => receipt,
         Err(error @ ClientError::Problem { .. }) if error.code() == Some("not_found") => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let bytes = receipt.record.as_deref().and_then(from_base64);
-    let Some(signed) = bytes.and_then(|bytes| Signed::decode(bytes).ok()).filter(|signed| signed.id() == target) else {
+    let Some(signed) = bytes.and_then(|bytes| Signed::decode(bytes).ok()) else { return Ok(None) };
+    if let Some(made) = signed.entries().find(|made| made.id == target) {
+        return Ok(Some(made.access.effect));
+    }
+    if signed.id() != target {
         return Ok(None);
-    };
+    }
     match signed.body() {
-        Body::Access(access) => Ok(Some(access.effect)),
+        Body::Set(_) => Err(Failure::misused(format!("record {target} is a set: its entries are revoked one by one"))
+            .hint("`writ entry` lists their ids")),
         other => {
             let kind = other.kind().as_str();
             Err(Failure::misused(format!(

@@ -48,6 +48,11 @@ impl Speaker {
         &self.authority
     }
 
+    /// How many keys sign here.
+    pub(super) fn signatures(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The chain that it is stated on.
     pub(super) fn circle(&self) -> &Circle {
         &self.circle

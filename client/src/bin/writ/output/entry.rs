@@ -85,6 +85,7 @@ pub(crate) fn entry_fields(style: Style, entry: &Entry, now: LedgerTime) -> Vec<
         pairs.push(("revoked", format!("{} by {}, height {}", beside(revoked.at, now), revoked.by, revoked.height)));
     }
     pairs.push(("id", entry.id.to_string()));
+    pairs.extend(entry.set.map(|set| ("set", set.to_string())));
     pairs.push(("place", format!("index {}, height {}", entry.index, entry.height)));
     pairs
 }

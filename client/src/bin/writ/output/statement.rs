@@ -38,7 +38,7 @@ impl Shown<'_> {
             None => format!("{} (no node here tells its name)", statement.chain),
         };
         let mut pairs = vec![("kind", statement.body.kind().as_str().to_owned())];
-        pairs.extend(body_fields(&statement.body, self.now));
+        pairs.extend(body_fields(&statement.authority, &statement.body, self.now));
         pairs.push(("issuingAuth", statement.authority.to_string()));
         pairs.push(("chain", chain));
         pairs.push(("nonce", hex::encode(statement.nonce.0)));
@@ -192,7 +192,7 @@ fn key_count(keys: &[EnrolledKey], threshold: u8) -> String {
 }
 
 /// Every field of a body.
-fn body_fields(body: &Body, now: LedgerTime) -> Pairs {
+fn body_fields(authority: &AuthorityName, body: &Body, now: LedgerTime) -> Pairs {
     match body {
         Body::Access(access) => access_fields(access, now),
         Body::Revoke(revoke) => revoke_fields(revoke),
@@ -213,13 +213,13 @@ fn body_fields(body: &Body, now: LedgerTime) -> Pairs {
                 "unchanged_since",
                 set.unchanged_since.map_or_else(|| "none".into(), |size| format!("a log of {size} leaves")),
             )];
-            for member in &set.members {
-                let told = match member {
-                    SetMember::Access(access) => access_fields(access, now),
-                    SetMember::Revoke(revoke) => revoke_fields(revoke),
+            for (place, member) in set.members.iter().enumerate() {
+                let (says, told) = match member {
+                    SetMember::Access(access) => (access_sentence(authority, access), access_fields(access, now)),
+                    SetMember::Revoke(revoke) => (revoke_sentence(authority, revoke), revoke_fields(revoke)),
                 };
                 let told: Vec<String> = told.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
-                pairs.push(("member", told.join("; ")));
+                pairs.push(("member", format!("{place}: {says}\n{}", told.join("; "))));
             }
             pairs
         }

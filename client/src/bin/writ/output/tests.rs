@@ -26,6 +26,7 @@ fn entry() -> Entry {
         reference: None,
         cond: None,
         id: RecordId(Digest([0xab; 32])),
+        set: None,
         index: 5,
         height: 2,
         revoked: None,

@@ -25,6 +25,7 @@ fn entry(access: Effect, sub: &str, act: &str, obj: &str, n: u8) -> Entry {
         reference: None,
         cond: None,
         id: RecordId(Digest([n; 32])),
+        set: None,
         index: 5,
         height: 2,
         revoked: None,
