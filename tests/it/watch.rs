@@ -18,8 +18,11 @@ use writ_tests::writ;
 
 const OBJECTS: [&str; 6] = ["file:a", "file:acl/x", "file:acl/y/z", "file:acl/*", "file:*", "thing:acl/x"];
 
+/// A query, and which rows it is for.
+type Asked = (&'static str, fn(&Value) -> bool);
+
 /// What each reader asks for, and what that means for a row, told apart from the node.
-const INTERESTS: [(&str, fn(&Value) -> bool); 4] = [
+const INTERESTS: [Asked; 4] = [
     ("", |_| true),
     ("obj=file:acl/x", |row| ["file:acl/x", "file:acl/*", "file:*"].contains(&text(row, "obj"))),
     ("obj=thing:*&memberships=true", |row| text(row, "obj").starts_with("thing:") || text(row, "act") == "member"),

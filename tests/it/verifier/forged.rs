@@ -565,7 +565,7 @@ fn conditions_count_as_indeterminate_in_both() {
         }
         let found = answers(&file, &ledger.genesis.chain_id(), &questions);
         for ((theirs, (question, moment, expected)), line) in found.iter().zip(&asked).zip(&questions) {
-            assert_same_decision(line, theirs, expected.why.as_str(), &places_of(&ledger.state, &expected), || {
+            assert_same_decision(line, theirs, expected.why.as_str(), &places_of(&ledger.state, expected), || {
                 naive::decide(&ledger.log, question, moment, &|_| Truth::Indeterminate)
             });
             *whys.entry(expected.why.as_str()).or_default() += 1;

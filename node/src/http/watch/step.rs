@@ -3,7 +3,6 @@
 use serde::Serialize;
 use writ_proto::api::{WatchPosition, position_token};
 use writ_proto::hash::Digest;
-use writ_proto::index::Entry;
 use writ_proto::state::State;
 use writ_proto::watch::{EventId, Happened, Interest, Place, events_from};
 
@@ -94,10 +93,9 @@ fn look(state: &State, interest: &Interest, place: &mut Place, found: &mut Vec<F
         let Some(event) = events.next() else { return true };
         *place = event.after;
         if listening.wants(event.entry) {
-            let Entry { index, height, added, revoked, .. } = state.index().entry(event.entry);
+            let mut standing = Standing::of(&state.index().entry(event.entry));
             // An entry is told as it was when it came, whatever became of it since.
-            let revoked = revoked.filter(|_| event.happened == Happened::Revoked);
-            let standing = Standing { index, height, added, revoked };
+            standing.revoked = standing.revoked.filter(|_| event.happened == Happened::Revoked);
             found.push(Found { happened: event.happened, standing, after: event.after });
         }
         if found.len() == EVENTS_MAX {

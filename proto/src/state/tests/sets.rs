@@ -336,7 +336,7 @@ fn under_protocol_1_a_set_is_unsupported_and_from_the_activation_on_it_is_taken(
     let record = org1(&old, 5, body());
     let time = old.tip().time.saturating_add_millis(1000);
     let empty = old.build(time, proposer(), Vec::new()).unwrap().block;
-    let root = crate::block::records_root([record.signed().bytes()].into_iter());
+    let root = crate::block::records_root([record.signed().bytes()]);
     let header = crate::block::Header { records: root, ..empty.header };
     let forged = Block { header, records: vec![crate::codec::Blob(record.signed().bytes().to_vec())] };
     let found = old.execute(&forged, vec![record]).unwrap_err();
