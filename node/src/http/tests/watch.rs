@@ -376,8 +376,7 @@ async fn there_are_so_many_watchers_and_who_goes_makes_room() {
         let request = Request::builder().uri("/metrics").extension(Peer(std::net::Ipv4Addr::LOCALHOST.into()));
         let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let text = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("writ_watchers ")).unwrap().to_owned();
-        line
+        text.lines().find_map(|line| line.strip_prefix("writ_watchers ")).unwrap().to_owned()
     };
     let mut first = Reader::open(&router, "", &[]).await;
     let second = Reader::open(&router, "", &[]).await;
