@@ -375,8 +375,9 @@ fn withdrawal_of(tuple: Tuple, iss: Option<When>, exp: Option<When>) -> Result<W
     if tuple.cond.is_some() {
         return Err(RowFault::of("cond", "a withdrawal has no condition; leave it out"));
     }
-    // `member` on anything but a role cannot be stated, so it cannot be withdrawn: the same check for both.
-    let access = Tuple { access: None, reference: None, ..tuple }.to_access()?;
+    // What cannot be stated, such as `member` on a file, cannot be withdrawn. A denial may say all that a grant may, and
+    // more: `member` on a pattern of roles.
+    let access = Tuple { access: Some("denied".into()), reference: None, ..tuple }.to_access()?;
     Ok(Wish::Withdraw { key: Key::from(&access), iss })
 }
 

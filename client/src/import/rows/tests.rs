@@ -69,6 +69,14 @@ fn a_withdrawal_names_a_key() {
 }
 
 #[test]
+fn a_denial_of_membership_on_a_pattern_is_withdrawn_by_its_own_words() {
+    let told = |access: &str| words(&csv(&format!("sub,obj,act,access\na,role:*,member,{access}\n"))[0]);
+    assert!(told("denied").starts_with("denied user:a member role:*"), "{}", told("denied"));
+    assert_eq!(told("revoked"), "revoked user:a member role:* None");
+    assert!(told("granted").starts_with("bad_request obj: "), "{}", told("granted"));
+}
+
+#[test]
 fn a_faulty_row_is_refused_with_its_member_and_the_others_are_not() {
     for (line, want) in [
         (r#"{"obj":"b"}"#, "bad_request sub: the row has no `sub`"),
