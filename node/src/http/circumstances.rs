@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use writ_proto::condition::{self, Evaluation, Request, STEPS_MAX, Told};
 use writ_proto::decision::{Question, Truth};
@@ -144,7 +145,7 @@ pub(super) fn unknown(asked: &Asked<'_>, text: &str) -> Evaluation {
 /// JSON as values of conditions. What is no value there is missing.
 fn values(members: &Map<String, Value>) -> condition::Map {
     let value = |(name, value): (&String, &Value)| {
-        let value = serde_json::from_value(value.clone()).ok()?;
+        let value = condition::Value::deserialize(value).ok()?;
         Some((name.as_str().into(), value))
     };
     members.iter().filter_map(value).collect()
