@@ -76,6 +76,11 @@ tamper changes="5000" flips="100": programs
 bench *parts: programs
     cargo run --release -p writ-bench --features peers -- run --write {{parts}}
 
+# AuthZEN beside PostgreSQL and Cerbos, which are fetched by name if they are missing; writes its section of docs/benchmarks.md.
+bench-peers: programs
+    scripts/peers.sh
+    cargo run --release -p writ-bench --features peers -- run --write authzen
+
 # The programs that the system's tests run.
 [private]
 programs:

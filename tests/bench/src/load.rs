@@ -14,6 +14,7 @@
 //! rarely have to wait; in the open loop each connection has a thread, which mostly sleeps.
 
 mod answer;
+pub(crate) mod postgres;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -24,12 +25,16 @@ use anyhow::{Context as _, anyhow, ensure};
 
 use crate::histogram::Histogram;
 use answer::Answers;
+pub(crate) use answer::Protocol;
 
 /// How long an answer may take before the server is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is sent: requests, ready to be written.
 pub(crate) struct Script {
+    protocol: Protocol,
+    /// What a new connection sends first, each answered before the next.
+    opening: Vec<Vec<u8>>,
     requests: Vec<Vec<u8>>,
 }
 
@@ -63,7 +68,19 @@ impl Script {
     /// `GET` of each of these paths.
     pub(crate) fn get(host: &str, paths: impl IntoIterator<Item = String>) -> Self {
         let request = |path: String| format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes();
-        Self { requests: paths.into_iter().map(request).collect() }
+        Self::new(Protocol::Http, Vec::new(), paths.into_iter().map(request))
+    }
+
+    /// `POST` of each of these bodies (JSON) to `path`.
+    pub(crate) fn post(host: &str, path: &str, bodies: impl IntoIterator<Item = String>) -> Self {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n");
+        let request = |body: String| format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes();
+        Self::new(Protocol::Http, Vec::new(), bodies.into_iter().map(request))
+    }
+
+    /// Requests of any protocol, after what opens a connection.
+    pub(crate) fn new(protocol: Protocol, opening: Vec<Vec<u8>>, requests: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self { protocol, opening, requests: requests.into_iter().collect() }
     }
 
     /// How many requests there are.
@@ -81,7 +98,7 @@ const CLOSED_THREADS: usize = 2;
 /// If a connection fails, or an answer is not `200`.
 pub(crate) fn run(address: SocketAddr, script: &Script, plan: &Plan) -> anyhow::Result<Outcome> {
     ensure!(script.len() > 0 && plan.connections > 0, "nothing to send");
-    let open = |number| Connection::open(address, number * script.len() / plan.connections);
+    let open = |number| Connection::open(address, script, number * script.len() / plan.connections);
     let connections: Vec<Connection> = (0..plan.connections).map(open).collect::<anyhow::Result<_>>()?;
     let start = Instant::now();
     thread::scope(|scope| {
@@ -114,6 +131,21 @@ pub(crate) fn run(address: SocketAddr, script: &Script, plan: &Plan) -> anyhow::
         }
         Ok(all)
     })
+}
+
+/// What the first `count` requests of `script` are answered with: the contents, without heads. Sent one after another.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn answers(address: SocketAddr, script: &Script, count: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut connection = Connection::open(address, script, 0)?;
+    let mut answers = Vec::with_capacity(count.min(script.len()));
+    for _ in 0..count.min(script.len()) {
+        connection.write(script)?;
+        let length = connection.answers.read(&mut connection.socket)?;
+        answers.push(connection.answers.content(length)?.to_vec());
+    }
+    Ok(answers)
 }
 
 /// Goes round some connections: reads the answer of each, and writes its next request at once. While it waits
@@ -155,11 +187,16 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(address: SocketAddr, next: usize) -> anyhow::Result<Self> {
-        let socket = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+    fn open(address: SocketAddr, script: &Script, next: usize) -> anyhow::Result<Self> {
+        let mut socket = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, answers: Answers::default(), next })
+        let mut answers = Answers::new(script.protocol);
+        for message in &script.opening {
+            socket.write_all(message).context("a connection cannot be opened")?;
+            answers.read(&mut socket)?;
+        }
+        Ok(Self { socket, answers, next })
     }
 
     fn write(&mut self, script: &Script) -> anyhow::Result<()> {

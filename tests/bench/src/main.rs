@@ -10,6 +10,7 @@
 //! measured in this way.
 
 mod audit;
+mod authzen;
 mod dataset;
 mod decision;
 mod empty;
@@ -29,6 +30,7 @@ mod report;
 mod run;
 mod serve;
 mod stats;
+mod throughput;
 mod traffic;
 mod verify;
 
@@ -43,7 +45,8 @@ use figure::Findings;
 use run::{Part, Run};
 
 /// All parts, in the order in which a full run measures them.
-const PARTS: &[Part] = &[decision::PART, serve::PART, ingest::PART, audit::PART, footprint::PART, network::PART];
+const PARTS: &[Part] =
+    &[decision::PART, serve::PART, authzen::PART, ingest::PART, audit::PART, footprint::PART, network::PART];
 
 /// The file of raw figures among the build artefacts.
 const RAW: &str = "figures.json";

@@ -159,10 +159,48 @@ impl Usage {
             let value = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
             value.map(|value| value * 1024).with_context(|| format!("no `{name}` in `status`"))
         };
-        // A tick of the kernel's clock is a hundredth of a second on every Linux that this was tried on.
-        let seconds = (ticks(11)? + ticks(12)?) as f64 / 100.0;
+        let seconds = (ticks(11)? + ticks(12)?) as f64 / TICKS;
         Ok(Self { seconds, resident: kib("VmRSS:")?, anonymous: kib("RssAnon:")? })
     }
+}
+
+/// Processor time of a process and of all that it started and that they started, in seconds; also of those that ended.
+///
+/// # Errors
+/// If `/proc` does not tell.
+pub(crate) fn seconds_of_all(process: u32) -> anyhow::Result<f64> {
+    let mut seconds = ticks_of(&process.to_string()).context("the process is not there")?.own as f64 / TICKS;
+    let mut above = vec![process];
+    let entries = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    // Whoever ends meanwhile counts with the process that waited for it, the next time.
+    let all: Vec<Ticks> = entries.filter_map(|name| ticks_of(&name)).collect();
+    while let Some(parent) = above.pop() {
+        for child in all.iter().filter(|child| child.parent == parent) {
+            seconds += child.own as f64 / TICKS;
+            above.push(child.process);
+        }
+    }
+    Ok(seconds)
+}
+
+/// A tick of the kernel's clock is a hundredth of a second on every Linux that this was tried on.
+const TICKS: f64 = 100.0;
+
+/// A process in the kernel's words.
+struct Ticks {
+    process: u32,
+    parent: u32,
+    /// Ticks of its threads, and of the processes that it waited for.
+    own: u64,
+}
+
+fn ticks_of(process: &str) -> Option<Ticks> {
+    let id = process.parse().ok()?;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // As above: after the name come the state, the parent, and as members 14 to 17 utime, stime and those of children.
+    let words: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let own = (11..15).map(|at| words.get(at)?.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    Some(Ticks { process: id, parent: words.get(1)?.parse().ok()?, own })
 }
 
 /// Bytes that the files below `folder` take on disk: whole blocks, reserved ones too.

@@ -3,13 +3,9 @@
 //! Both servers run as processes on the same machine as the generator, on the same accept loop and router. So
 //! what differs is what an answer costs: reading the question, the decision, and writing it down.
 
-use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use writ_tests::process::Process;
-use writ_tests::wait;
 
 use crate::dataset::Dataset;
 use crate::empty;
@@ -17,10 +13,11 @@ use crate::figure::{Cell, Figure, Goal, Section, Table, Unit};
 use crate::format::{count, quantity};
 use crate::load::{self, Outcome, Plan, Script};
 use crate::plot::{Axis, Chart, Plot, Point, Scale, Series};
-use crate::processes::{Chain, Usage};
+use crate::processes::Chain;
 use crate::random::{Keys, Random};
 use crate::run::{Part, Run};
-use crate::traffic::{questions, rows};
+use crate::throughput::{self, Target, Throughput};
+use crate::traffic::{Asked, questions, rows};
 
 /// The part.
 pub(crate) const PART: Part =
@@ -33,15 +30,6 @@ const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
 /// Percentiles of waits.
 const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// A server under load.
-struct Target<'a> {
-    name: &'static str,
-    what: String,
-    address: SocketAddr,
-    process: u32,
-    script: &'a Script,
-}
-
 fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
     let entries = if run.short { 2_000 } else { run.sizes(&[100_000]).first().copied().unwrap_or(100_000) };
     let dataset = Dataset::new(entries, run.seed);
@@ -52,18 +40,19 @@ fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
     chain.node().start_again();
 
     let random = Random::new(run.seed);
-    let of =
-        |keys: Keys| questions(&dataset, keys, &mut random.fork(keys as u64), if run.short { 500 } else { 100_000 });
+    let of = |keys: Keys| {
+        paths(&questions(&dataset, keys, &mut random.fork(keys as u64), if run.short { 500 } else { 100_000 }))
+    };
     let (uniform, zipf) = (of(Keys::Uniform), of(Keys::Zipf));
     let bytes = answer_bytes(&chain, &uniform)?;
-    let (_empty, empty_address, empty_process) = start_empty(&chain, bytes)?;
+    let empty = empty::start(&chain, bytes)?;
     let host = chain.http().address().to_owned();
     let (uniform, zipf) = (Script::get(&host, uniform), Script::get(&host, zipf));
     let (address, process) = (chain.address()?, chain.node().process_id());
     let target =
         |name, what: &str, address, process, script| Target { name, what: what.into(), address, process, script };
     let targets = [
-        target("empty", "a handler that does nothing", empty_address, empty_process, &uniform),
+        target("empty", "a handler that does nothing", empty.address, empty.process, &uniform),
         target("uniform", "questions about all users alike", address, process, &uniform),
         target("zipf", "questions about some users far more often", address, process, &zipf),
     ];
@@ -73,9 +62,13 @@ fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
          named below.",
         count(dataset.entries())
     ));
-    let most = throughput(run, section, &targets)?;
+    let most = most(run, section, &targets)?;
     waits(run, section, &targets[1], most)?;
     while_importing(run, section, &dataset, &chain, &targets[1], most)
+}
+
+fn paths(questions: &[Asked]) -> Vec<String> {
+    questions.iter().map(Asked::to_path).collect()
 }
 
 /// The mean length of an answer's body.
@@ -90,22 +83,6 @@ fn answer_bytes(chain: &Chain, paths: &[String]) -> anyhow::Result<usize> {
     Ok(sum / sample.len().max(1))
 }
 
-/// The empty handler, in a process of its own.
-fn start_empty(chain: &Chain, bytes: usize) -> anyhow::Result<(Process, SocketAddr, u32)> {
-    let own = std::env::current_exe().context("cannot tell where this program stands")?;
-    let arguments = ["child", PART.name, empty::VERB, &bytes.to_string()].map(str::to_owned);
-    let mut command = writ_tests::process::command(&own, arguments);
-    let url = chain.file("empty.url");
-    command.stdout(Stdio::from(std::fs::File::create(&url)?));
-    let process = Process::start(command, &chain.file("empty.stderr"));
-    let address = wait::until("the empty server to say where it listens", || {
-        let said = std::fs::read_to_string(&url).ok()?;
-        said.strip_suffix('\n')?.strip_prefix("http://")?.parse().ok()
-    });
-    let id = process.id();
-    Ok((process, address, id))
-}
-
 /// What the bench was started again for.
 ///
 /// # Errors
@@ -118,32 +95,13 @@ pub(crate) fn child(words: &[String]) -> anyhow::Result<()> {
 }
 
 /// The greatest rate of each target; gives that of the first that decides.
-fn throughput(run: &Run, section: &mut Section, targets: &[Target<'_>]) -> anyhow::Result<f64> {
-    let plan = Plan {
-        connections: CONNECTIONS,
-        warm_up: Duration::from_millis(if run.short { 20 } else { 500 }),
-        time: Duration::from_millis(if run.short { 100 } else { 3_000 }),
-        rate: None,
-    };
-    let mut rates = vec![Vec::new(); targets.len()];
-    let mut costs = vec![Vec::new(); targets.len()];
-    // In turns, so that whatever else the machine does meets all of them.
-    for _ in 0..run.repetitions {
-        for (at, target) in targets.iter().enumerate() {
-            let before = Usage::of(target.process)?;
-            let outcome = load::run(target.address, target.script, &plan)?;
-            let spent = Usage::of(target.process)?.seconds - before.seconds;
-            rates[at].push(outcome.answers as f64 / plan.time.as_secs_f64());
-            // Answers of the warm-up cost too.
-            let share = plan.time.as_secs_f64() / (plan.time + plan.warm_up).as_secs_f64();
-            costs[at].push(spent * share * 1e9 / outcome.answers.max(1) as f64);
-        }
-    }
+fn most(run: &Run, section: &mut Section, targets: &[Target<'_>]) -> anyhow::Result<f64> {
+    let all = throughput::measure(run, CONNECTIONS, targets)?;
     let columns = ["server", "answers", "beside the empty handler", "goal", "processor time of the server per answer"];
     let mut table = Table::new("The most that a server answers (closed loop), and what an answer costs it.", &columns);
-    for ((target, rates), costs) in targets.iter().zip(&rates).zip(costs) {
+    for (target, Throughput { rates, costs }) in targets.iter().zip(all.clone()) {
         let id = |what: &str| format!("serve/{}/{what}", target.name);
-        let mut rate = Figure::new(id("rate"), target.what.clone(), Unit::PerSecond, rates.clone());
+        let mut rate = Figure::new(id("rate"), target.what.clone(), Unit::PerSecond, rates);
         let cost = format!("{}: processor time", target.what);
         let mut cost = Figure::new(id("processor"), cost, Unit::Nanoseconds, costs);
         if target.name != "empty" {
@@ -158,8 +116,8 @@ fn throughput(run: &Run, section: &mut Section, targets: &[Target<'_>]) -> anyho
         table.row(vec![target.what.clone().into(), Cell::Value(rate), ratio, goal, Cell::Value(cost)]);
     }
     section.tables.push(table);
-    let own = rates.get(1).context("somebody who decides")?;
-    Ok(crate::stats::Summary::of(own).median)
+    let own = all.get(1).context("somebody who decides")?;
+    Ok(crate::stats::Summary::of(&own.rates).median)
 }
 
 /// How long callers wait at shares of `most` answers per second.

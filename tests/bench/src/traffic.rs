@@ -1,4 +1,4 @@
-//! The dataset as the programs take it: rows to import, records, and questions as paths.
+//! The dataset as the programs take it: rows to import, records, and questions.
 
 use std::ops::Range;
 
@@ -64,14 +64,38 @@ pub(crate) fn records(dataset: &Dataset, positions: Range<u64>, issuer: &Issuer)
     })
 }
 
-/// `count` questions, each user asked about as often as `keys` says: half of them about something that an own
-/// entry of the user names, half about any file.
-pub(crate) fn questions(dataset: &Dataset, keys: Keys, random: &mut Random, count: usize) -> Vec<String> {
-    (0..count).map(|_| question(dataset, keys, random)).collect()
+/// A question as callers ask it: full names, as the dataset spells them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Who.
+    pub(crate) sub: String,
+    /// Which action.
+    pub(crate) act: &'static str,
+    /// What.
+    pub(crate) obj: String,
 }
 
-fn question(dataset: &Dataset, keys: Keys, random: &mut Random) -> String {
-    let user = keys.pick(random, dataset.users());
+impl Asked {
+    /// As the path of `GET`.
+    pub(crate) fn to_path(&self) -> String {
+        let Self { sub, act, obj } = self;
+        format!("/v1/check?sub={}&act={act}&obj={}", escape(sub), escape(obj))
+    }
+}
+
+/// `count` questions, each user asked about as often as `keys` says: half of them about something that an own
+/// entry of the user names, half about any file.
+pub(crate) fn questions(dataset: &Dataset, keys: Keys, random: &mut Random, count: usize) -> Vec<Asked> {
+    (0..count)
+        .map(|_| {
+            let user = keys.pick(random, dataset.users());
+            question(dataset, user, random)
+        })
+        .collect()
+}
+
+/// Such a question about one user.
+pub(crate) fn question(dataset: &Dataset, user: u64, random: &mut Random) -> Asked {
     let own: Vec<Fact> = dataset.of_user(user).filter(|fact| fact.act != "member").collect();
     let sub = dataset.of_user(user).next().map(|fact| fact.sub).unwrap_or_default();
     let action = ACTIONS[random.below(ACTIONS.len() as u64) as usize];
@@ -83,5 +107,5 @@ fn question(dataset: &Dataset, keys: Keys, random: &mut Random) -> String {
             (action, file(department, folder, at))
         }
     };
-    format!("/v1/check?sub={}&act={act}&obj={}", escape(&sub), escape(&obj))
+    Asked { sub, act, obj }
 }
