@@ -11,6 +11,7 @@ pub mod check;
 pub mod checkpoints;
 pub mod cli;
 pub mod clock;
+pub mod conditions;
 pub mod config;
 pub mod consensus;
 pub mod exit;

@@ -14,6 +14,8 @@ use writ_proto::condition::{self, Evaluation, Request, STEPS_MAX, Told};
 use writ_proto::decision::{Question, Truth};
 use writ_proto::search::Asked;
 
+use crate::conditions;
+
 /// Names of what is missing that one answer tells, at most.
 const MISSING_MAX: usize = 64;
 
@@ -96,7 +98,7 @@ impl Searching {
     pub(super) fn evaluate(&self, asked: &Asked<'_>, text: &str) -> Evaluation {
         let mut request = self.0.borrow_mut();
         request.ask_about(asked.sub, asked.act, asked.obj);
-        condition::evaluate(text, &request)
+        conditions::evaluate(text, &request)
     }
 }
 
@@ -111,7 +113,7 @@ impl Conditions<'_> {
         if self.steps.get() > STEPS_MAX {
             return Truth::Indeterminate.into();
         }
-        let evaluation = condition::evaluate(text, self.request.get_or_init(|| self.request()));
+        let evaluation = conditions::evaluate(text, self.request.get_or_init(|| self.request()));
         let mut missing = self.missing.borrow_mut();
         let room = MISSING_MAX.saturating_sub(missing.len());
         missing.extend(evaluation.missing.iter().take(room).cloned());
@@ -139,7 +141,7 @@ impl Conditions<'_> {
 
 /// Evaluates a condition for a question of a search, about which nothing else is known.
 pub(super) fn unknown(asked: &Asked<'_>, text: &str) -> Evaluation {
-    condition::evaluate(text, &Request::about(asked.sub, asked.act, asked.obj))
+    conditions::evaluate(text, &Request::about(asked.sub, asked.act, asked.obj))
 }
 
 /// JSON as values of conditions. What is no value there is missing.

@@ -22,7 +22,9 @@ pub(super) fn measure(run: &Run, text: &str, told: &Value) -> anyhow::Result<Tim
         timed(run, compile),
         timed(run, || program.execute(black_box(&known))),
         timed(run, || compile().map(|program| program.execute(black_box(&known)))),
-        timed(run, || Ok::<_, anyhow::Error>(compile()?.execute(&bindings(told)?))),
+        // Who keeps its program looks nothing up.
+        timed(run, || program.execute(black_box(&known))),
+        timed(run, || Ok::<_, anyhow::Error>(program.execute(&bindings(told)?))),
     ])
 }
 
