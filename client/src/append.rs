@@ -15,7 +15,7 @@ use writ_proto::refusal::Refusal;
 use writ_proto::time::LedgerTime;
 
 use crate::author::Author;
-use crate::client::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Client, Filter, Wait};
+use crate::client::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Client, Filter, Known, Wait, may_be_for_lag};
 use crate::clock;
 use crate::error::{ClientError, is_passing};
 use crate::import::plan::{Found, Target};
@@ -142,7 +142,8 @@ impl Ledger for Appender<'_> {
                 Ok(results) => {
                     for ((at, record), result) in places.into_iter().zip(&signed).zip(results) {
                         let open = &mut open[at];
-                        open.settled = judge(record.id(), result, open.is_repeated, began_at);
+                        let settled = judge(record.id(), result, open.is_repeated, began_at);
+                        open.settled = settled.and_then(|settled| self.confirmed(settled));
                         settled_some |= open.settled.is_some();
                         open.is_repeated = true;
                     }
@@ -173,6 +174,21 @@ impl Ledger for Appender<'_> {
             }
         }
         Ok(open.into_iter().filter_map(|open| open.settled).collect())
+    }
+}
+
+impl Appender<'_> {
+    /// A refusal only where no node has taken the record: one may have, and then failed before it answered.
+    fn confirmed(&self, settled: Settled) -> Option<Settled> {
+        let Settled::Refused { id, in_log: false, fault } = &settled else { return Some(settled) };
+        if !may_be_for_lag(&fault.code) || self.client.apart().count() < 2 {
+            return Some(settled);
+        }
+        match self.client.known_anywhere(*id) {
+            Known::Nowhere => Some(settled),
+            Known::Taken(receipt) if receipt.status == RecordStatus::Committed => Some(Settled::Appended { id: *id }),
+            Known::Taken(_) | Known::Untold => None,
+        }
     }
 }
 

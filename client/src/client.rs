@@ -136,6 +136,22 @@ enum Next {
     End,
 }
 
+/// What all nodes together know of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// One of them has taken it: it is in the log, or waits for it.
+    Taken(Box<Receipt>),
+    /// None of them has.
+    Nowhere,
+    /// None of those that answer has, and not all of them answer.
+    Untold,
+}
+
+/// Whether a node that lags may refuse for this what is good at another one.
+pub fn may_be_for_lag(code: &str) -> bool {
+    ["not_found", "conflict", "limit_exceeded"].contains(&code)
+}
+
 impl Client {
     /// A client of the nodes at these addresses.
     ///
@@ -172,6 +188,20 @@ impl Client {
     /// A client of each node alone, to compare them.
     pub fn apart(&self) -> impl Iterator<Item = Self> {
         self.transport.apart().map(|transport| Self { transport, trusted: self.trusted.clone() })
+    }
+
+    /// What all nodes together know of a record that one of them refused, each asked by itself. A node that failed before
+    /// it answered may have taken what the next one refuses, for one that lags knows less.
+    pub fn known_anywhere(&self, id: RecordId) -> Known {
+        let mut all_say = true;
+        for node in self.apart() {
+            match node.record(id) {
+                Ok(receipt) if receipt.status != RecordStatus::Refused => return Known::Taken(Box::new(receipt)),
+                Ok(_) => {}
+                Err(error) => all_say &= error.code() == Some("not_found"),
+            }
+        }
+        if all_say { Known::Nowhere } else { Known::Untold }
     }
 
     /// How a node stands.

@@ -4,7 +4,9 @@
 //! Rows with access `revoked` end what is live on their key when the set is made.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use writ_proto::hash::Digest;
 use writ_proto::record::{AuthorityName, SetMember};
@@ -49,12 +51,37 @@ pub fn read(bytes: &[u8], authority: &AuthorityName) -> Result<SetFile, FileFaul
     Ok(SetFile { rows, ends })
 }
 
-/// The id of `{"revoke":ID}`.
+/// The id of `{"revoke":ID}`. What has more members is no such line, also if one stands twice: as a row it is refused.
 fn id_to_end(line: &[u8]) -> Option<String> {
-    let Ok(Value::Object(members)) = serde_json::from_slice(line) else { return None };
-    match (members.len(), members.get("revoke")) {
-        (1, Some(Value::String(id))) => Some(id.clone()),
+    let Ok(Members(members)) = serde_json::from_slice(line) else { return None };
+    match <[(String, Value); 1]>::try_from(members) {
+        Ok([(name, Value::String(id))]) if name == "revoke" => Some(id),
         _ => None,
+    }
+}
+
+/// The members of an object, each as often as it stands there.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+                let mut all = Vec::new();
+                while let Some(member) = members.next_entry()? {
+                    all.push(member);
+                }
+                Ok(Members(all))
+            }
+        }
+        deserializer.deserialize_map(Each)
     }
 }
 
@@ -133,6 +160,7 @@ mod tests {
         for (text, line, field) in [
             ("{\"sub\":\"ada\",\"obj\":\"file:a\"}\n{\"sub\":\"ada\"}", 2, Some("obj")),
             ("{\"revoke\":\"aabbccdd\"}\n{\"revoke\":\"aabbccdd\",\"sub\":\"ada\",\"obj\":\"x\"}", 2, Some("revoke")),
+            ("{\"revoke\":\"aabbccdd\",\"revoke\":\"aabbccdd\"}", 1, Some("revoke")),
             ("{\"sub\":\"a\",\"obj\":\"b\"}\n{\"sub\":\"a\",\"obj\":\"b\",\"access\":\"revoked\"}", 2, Some("access")),
         ] {
             let Fault(refused) = members(text).unwrap_err();

@@ -67,7 +67,7 @@ pub fn position_token(height: u64, commit_leaf: &Digest) -> String {
 
 /// Since when nothing may have changed: since the log had a size, or since a position, which is a block's end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a size of the log, a whole number, or the `position` of an answer")]
 pub enum Since {
     /// Leaves in the log.
     Size(u64),

@@ -3,11 +3,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use writ_client::append::{AppendError, Appender};
 use writ_client::client::{Client, Options, Question, Wait};
+use writ_client::import::Ledger as _;
+use writ_client::import::run::Settled;
 use writ_client::token::{Token, Tokens};
 use writ_client::{Author, ClientError, clock};
 use writ_proto::api::{RecordStatus, Tuple};
-use writ_proto::record::{Body, Nonce};
+use writ_proto::record::{Body, Effect, Nonce, Revoke};
 
 use crate::node::{Faults, Node, key};
 use crate::program::{Said, World, writ};
@@ -132,6 +135,34 @@ fn a_record_that_one_node_does_not_get_into_a_block_goes_to_the_next() {
         let said = asked(&grant, &[cut_off.url(), other]).expect(1);
         assert!(said.err.contains("is not in the log yet"), "{}", said.err);
     }
+}
+
+/// A node that took a record and failed before it answered, and one that lags and refuses it.
+#[test]
+fn a_refusal_that_may_be_for_lag_is_believed_once_every_node_was_asked() {
+    let world = World::new(&["org1"]);
+    let author = Author::new(&world.node.genesis(), "org1".parse().unwrap(), key(1));
+    let tuple = Tuple { sub: "u1".into(), obj: "file:x".into(), access: Some("denied".into()), ..Tuple::default() };
+    let denial = author.sign(Nonce([1; 16]), Body::Access(tuple.to_access().unwrap()), clock::now()).unwrap();
+    let ahead = client(&[&world.node], Duration::from_secs(5));
+    ahead.submit(&denial, Wait::Committed).unwrap();
+    let lift = Body::Revoke(Revoke { target: denial.id(), effect: Effect::Deny });
+    let lift = |nonce: u8| author.sign(Nonce([nonce; 16]), lift.clone(), clock::now()).unwrap();
+    let (lagging, other) = (Node::of(world.node.genesis()), Node::of(world.node.genesis()));
+    let settled = |client: &Client, nonce: u8| {
+        Appender::new(client, &author).with_patience(Duration::from_millis(300)).append(vec![lift(nonce)])
+    };
+
+    // It is in the log of a node that is asked second.
+    ahead.submit(&lift(2), Wait::Committed).unwrap();
+    let found = settled(&client(&[&lagging, &world.node], Duration::from_secs(5)), 2).unwrap();
+    assert_eq!(found, [Settled::Appended { id: lift(2).id() }]);
+    // Nobody has it.
+    let found = settled(&client(&[&lagging, &other], Duration::from_secs(5)), 3).unwrap();
+    assert!(matches!(&found[..], [Settled::Refused { fault, .. }] if fault.code == "not_found"), "{found:?}");
+    // Somebody may have it who does not answer.
+    let untold = Client::with([NOWHERE, lagging.url()], &Options::default()).unwrap();
+    assert!(matches!(settled(&untold, 4), Err(AppendError::Stalled { open: 1, .. })));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use writ_client::author::{SUBMIT_WITHIN_MS, random_nonce, submit_within_ms_max};
 use writ_client::circle::{Circle, Needs, Tally};
-use writ_client::client::{Client, Wait};
+use writ_client::client::{Client, Known, Wait, may_be_for_lag};
 use writ_client::draft::Draft;
 use writ_client::when::Span;
 use writ_proto::api::{Receipt, RecordStatus, statement_of};
@@ -156,7 +156,22 @@ pub(super) fn send(
     no_wait: bool,
     context: &Context,
 ) -> Result<Exit, Failure> {
-    let receipt = client.submit(record, if no_wait { Wait::Seen } else { Wait::Committed })?;
+    let receipt = match client.submit(record, if no_wait { Wait::Seen } else { Wait::Committed }) {
+        Err(error) if error.code().is_some_and(may_be_for_lag) && client.apart().count() > 1 => {
+            match client.known_anywhere(record.id()) {
+                Known::Taken(receipt) => *receipt,
+                Known::Nowhere => return Err(error.into()),
+                Known::Untold => {
+                    let hint = format!(
+                        "a node that does not answer may have taken it before another refused it: `writ entry {}` tells",
+                        record.id()
+                    );
+                    return Err(Failure::from(error).hint(hint));
+                }
+            }
+        }
+        told => told?,
+    };
     if context.json() {
         print_line(&serde_json::to_string(&receipt).expect("a receipt is JSON"))?;
     } else {

@@ -15,12 +15,12 @@ use writ_client::import::run::Refused;
 use writ_client::import::whole::check_size;
 use writ_client::set::read;
 use writ_proto::api::Since;
-use writ_proto::record::{AtomicSet, Body, Revoke, SetMember};
+use writ_proto::record::{Access, AtomicSet, Body, Revoke, SetMember};
 
 use super::{dry_run, find, revoke, send};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::says;
+use crate::output::{beside, says};
 
 /// What the set is to hold.
 #[derive(Debug, Args)]
@@ -65,6 +65,14 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     if members.is_empty() {
         let detail = format!("`{}` makes no set: nothing in it states or ends an entry", options.file.display());
         return Err(Failure::failed(detail).code("bad_file"));
+    }
+    for (line, member) in &members {
+        if let SetMember::Access(Access { exp: Some(exp), .. }) = member
+            && *exp <= now
+        {
+            context
+                .say("warning:", &format!("line {line}: this entry ended {}: it will never hold", beside(*exp, now)));
+        }
     }
     let unchanged_since = options.unchanged_since.as_ref().map(|since| size_since(since, &client)).transpose()?;
     let set = AtomicSet { members: members.into_iter().map(|(_, member)| member).collect(), unchanged_since };
@@ -116,6 +124,6 @@ impl From<Vec<Refused>> for Failure {
         });
         let lines: Vec<String> = lines.collect();
         let code = refused.first().map_or("bad_file", |row| row.code.as_str());
-        Self::failed(lines.join("\n")).code(code)
+        Self::failed(lines.join("; ")).code(code)
     }
 }
