@@ -135,6 +135,7 @@ impl Changes {
         found: &mut Vec<Change>,
     ) -> Option<TextId> {
         let index = readers[0].index;
+        let height = self.before.height.max(self.after.height);
         met.take();
         let reaches = readers.each_mut().map(|reader| Reach::of_text(reader, sub));
         let is_conditional = met.take();
@@ -159,7 +160,7 @@ impl Changes {
                 }
                 let subject = Party::on_entries(reader, sub);
                 let (sub, obj) = (index.text(sub), index.text(*obj));
-                rights::asked(reader, ((&subject, sub), (&object, obj)), conditions)
+                rights::asked(reader, ((&subject, sub), (&object, obj)), conditions, height)
             });
             let (Some(before), Some(after)) = (rights.next(), rights.next()) else { continue };
             if before != after {

@@ -252,7 +252,7 @@ impl History {
         let mut rights = Reach::of(&mut reader, &subject).rights(&mut reader, &object);
         if met.take() {
             let (sub, obj) = (self.sub.as_str(), self.obj.as_str());
-            rights = rights::asked(&mut reader, ((&subject, sub), (&object, obj)), conditions);
+            rights = rights::asked(&mut reader, ((&subject, sub), (&object, obj)), conditions, self.height);
         }
         // A decision about the past looks at what is over, too.
         *looked += reader.lookups + u32::try_from(self.entries.len()).unwrap_or(u32::MAX) / 4;

@@ -219,7 +219,8 @@ impl Preview {
         let mut reader = Reader::new(index, moment, &truth);
         let subject = Party::on_entries(&mut reader, sub);
         let object = Party::on_entries(&mut reader, obj);
-        let rights = rights::asked(&mut reader, ((&subject, asked.sub), (&object, asked.obj)), conditions);
+        let rights =
+            rights::asked(&mut reader, ((&subject, asked.sub), (&object, asked.obj)), conditions, self.after.height);
         let reach = Reach::of(&mut reader, &subject);
         let Decision { why, ids, .. } = reach.decide(&mut reader, &object, asked.act);
         let denies = |id: &RecordId| {

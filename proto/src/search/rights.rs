@@ -69,8 +69,15 @@ pub(super) fn is_granted(
     granted
 }
 
-/// The rights of the subject on the object, action by action. `reader` has the moment; its conditions are not asked.
-pub(super) fn asked(reader: &mut Reader<'_>, parties: Parties<'_>, conditions: Conditions<'_>) -> Rights {
+/// The rights of the subject on the object, action by action: of those actions that entries of height `named_by` or
+/// before name. `reader` has the moment; its conditions are not asked. What is compared must be of the same actions, so
+/// that of an earlier moment is not of those alone that were named by then.
+pub(super) fn asked(
+    reader: &mut Reader<'_>,
+    parties: Parties<'_>,
+    conditions: Conditions<'_>,
+    named_by: u64,
+) -> Rights {
     let ((subject, _), (object, _)) = parties;
     let by_action = Cell::new(false);
     let blind = |text: &str| {
@@ -80,10 +87,10 @@ pub(super) fn asked(reader: &mut Reader<'_>, parties: Parties<'_>, conditions: C
     let mut wide = reader.under(&blind);
     let mut named = Reach::of(&mut wide, subject).named_actions(&mut wide, object);
     reader.lookups += wide.lookups;
-    let (index, height) = (reader.index, reader.moment.height);
+    let index = reader.index;
     if by_action.get() && named.contains(ActionPattern::ANY) && index.actions().count() <= ACTIONS_ASKED_MAX {
         // What an entry gives or takes on every action may then be another thing for each.
-        let known = index.actions().filter(|act| index.action_since(*act).is_some_and(|since| since <= height));
+        let known = index.actions().filter(|act| index.action_since(*act).is_some_and(|since| since <= named_by));
         named.extend(known.map(|act| Box::from(index.text(act))));
     }
     let mut grants = |act: Option<&Action>| is_granted(reader, parties, act, conditions);

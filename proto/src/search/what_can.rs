@@ -75,7 +75,11 @@ impl WhatCan {
                 Rights { every: false, actions: granted.then(|| act.as_str().into()).into_iter().collect() }
             } else {
                 let rights = reach.rights(reader, &object);
-                if met.take() || is_reach_conditional { rights::asked(reader, parties, conditions) } else { rights }
+                if met.take() || is_reach_conditional {
+                    rights::asked(reader, parties, conditions, moment.height)
+                } else {
+                    rights
+                }
             };
             (!rights.is_none()).then_some(Possession { obj, rights })
         });

@@ -23,9 +23,9 @@ fn events(chain: &Chain, from: Place) -> Vec<Event> {
 /// came to be known.
 fn told_naively(chain: &Chain) -> Vec<(u64, Happened, RecordId)> {
     let mut told = Vec::new();
-    for record in &chain.log {
+    for (entry, record) in chain.log.iter().enumerate() {
         let Says::Access(access) = &record.says else { continue };
-        told.push((record.index, Happened::Added, record.id));
+        told.push((record.index, Happened::Added, entry, record.id));
         let ends = |other: &&crate::naive::LogRecord| match &other.says {
             Says::Revoke(revoke) => {
                 let is_entitled = record.lineage.contains(&other.lineage[0]);
@@ -34,12 +34,12 @@ fn told_naively(chain: &Chain) -> Vec<(u64, Happened, RecordId)> {
             Says::Access(_) => false,
         };
         if let Some(by) = chain.log.iter().find(ends) {
-            told.push((by.index.max(record.index), Happened::Revoked, record.id));
+            told.push((by.index.max(record.index), Happened::Revoked, entry, record.id));
         }
     }
-    // At one leaf there is one record here: at most one entry comes, and at most one is revoked.
+    // At one leaf entries come in their order, and then are revoked in theirs.
     told.sort_unstable();
-    told
+    told.into_iter().map(|(leaf, happened, _, id)| (leaf, happened, id)).collect()
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn whatever_changes_an_answer_is_told_to_whoever_asks_for_the_object_and_for_mem
 fn without_roles_it_is_told_to_whoever_asks_for_the_object_or_the_subject() {
     let is_about_members = |access: &Access| access.act.is_member() || access.obj.as_str().starts_with("role:");
     let [changed, passed_over] = changes_are_told(
-        |record| !matches!(record.body(), Body::Access(access) if is_about_members(access)),
+        |record| !record.entries().any(|made| is_about_members(made.access)),
         |question| {
             let objects = over(&question.obj).into_iter().map(|obj| Interest { obj: Some(obj), ..Interest::default() });
             let subjects =
