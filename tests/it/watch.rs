@@ -170,8 +170,10 @@ fn whoever_is_cut_off_at_random_sees_everything_once_and_in_order() {
         let want: Vec<&Event> = whole.iter().filter(|event| wants(&event.json())).collect();
         println!("reader {n} `{query}`: {} events, cut {cuts} times", events.len());
         assert_eq!(events.iter().collect::<Vec<_>>(), want, "reader {n} `{query}`, cut {cuts} times");
-        assert!(*cuts > 0 && !events.is_empty(), "reader {n} was never cut, or never told anything");
+        assert!(!events.is_empty(), "reader {n} was never told anything");
     }
+    let cuts: u64 = told.iter().map(|(_, cuts)| *cuts).sum();
+    assert!(cuts > told.len() as u64, "{cuts} cuts");
 
     // The program has told the same, and ends as done when it is interrupted.
     let mut lines: Vec<(String, String, Value)> = Vec::new();
