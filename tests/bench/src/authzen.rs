@@ -25,7 +25,7 @@ use crate::load::{self, Script};
 use crate::processes::Chain;
 use crate::random::{Keys, Random};
 use crate::run::{Part, Run};
-use crate::traffic::{Asked, questions, rows};
+use crate::traffic::{Asked, loaded, questions};
 use body::{Decision, Decisions};
 
 /// The part.
@@ -62,13 +62,7 @@ fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
 
 impl World {
     fn new(run: &Run) -> anyhow::Result<Self> {
-        let entries = if run.short { 2_000 } else { run.sizes(&[100_000]).first().copied().unwrap_or(100_000) };
-        let dataset = Dataset::new(entries, run.seed);
-        let mut chain = Chain::start(&run.scratch)?;
-        chain.import("rows.csv", rows(&dataset, 0..dataset.entries(), ""))?;
-        // As after any start, and not as an import leaves it.
-        chain.node().stop();
-        chain.node().start_again();
+        let (dataset, mut chain) = loaded(run)?;
         let random = Random::new(run.seed);
         let count = if run.short { 500 } else { 100_000 };
         let of = |keys: Keys| questions(&dataset, keys, &mut random.fork(keys as u64), count);

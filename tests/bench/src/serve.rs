@@ -9,15 +9,15 @@ use anyhow::{Context as _, ensure};
 
 use crate::dataset::Dataset;
 use crate::empty;
-use crate::figure::{Cell, Figure, Goal, Section, Table, Unit};
+use crate::figure::{Cell, Figure, Section, Table, Unit};
 use crate::format::{count, quantity};
 use crate::load::{self, Outcome, Plan, Script};
 use crate::plot::{Axis, Chart, Plot, Point, Scale, Series};
 use crate::processes::Chain;
 use crate::random::{Keys, Random};
 use crate::run::{Part, Run};
-use crate::throughput::{self, Target, Throughput};
-use crate::traffic::{Asked, questions, rows};
+use crate::throughput::{self, Target};
+use crate::traffic::{Asked, loaded, questions, rows};
 
 /// The part.
 pub(crate) const PART: Part =
@@ -31,13 +31,7 @@ const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
 const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
 fn measure(run: &Run, section: &mut Section) -> anyhow::Result<()> {
-    let entries = if run.short { 2_000 } else { run.sizes(&[100_000]).first().copied().unwrap_or(100_000) };
-    let dataset = Dataset::new(entries, run.seed);
-    let mut chain = Chain::start(&run.scratch)?;
-    chain.import("rows.csv", rows(&dataset, 0..dataset.entries(), ""))?;
-    // As after any start, and not as an import leaves it.
-    chain.node().stop();
-    chain.node().start_again();
+    let (dataset, mut chain) = loaded(run)?;
 
     let random = Random::new(run.seed);
     let of = |keys: Keys| {
@@ -97,25 +91,8 @@ pub(crate) fn child(words: &[String]) -> anyhow::Result<()> {
 /// The greatest rate of each target; gives that of the first that decides.
 fn most(run: &Run, section: &mut Section, targets: &[Target<'_>]) -> anyhow::Result<f64> {
     let all = throughput::measure(run, CONNECTIONS, targets)?;
-    let columns = ["server", "answers", "beside the empty handler", "goal", "processor time of the server per answer"];
-    let mut table = Table::new("The most that a server answers (closed loop), and what an answer costs it.", &columns);
-    for (target, Throughput { rates, costs }) in targets.iter().zip(all.clone()) {
-        let id = |what: &str| format!("serve/{}/{what}", target.name);
-        let mut rate = Figure::new(id("rate"), target.what.clone(), Unit::PerSecond, rates);
-        let cost = format!("{}: processor time", target.what);
-        let mut cost = Figure::new(id("processor"), cost, Unit::Nanoseconds, costs);
-        if target.name != "empty" {
-            rate = rate.against("serve/empty/rate").goal(Goal::RatioAtLeast(0.6));
-            cost = cost.against("serve/empty/processor");
-        }
-        let (rate, cost) = (section.figure(rate), section.figure(cost));
-        let (ratio, goal) = match target.name {
-            "empty" => ("".into(), "".into()),
-            _ => (Cell::Ratio(rate.clone()), Cell::Goal(rate.clone())),
-        };
-        table.row(vec![target.what.clone().into(), Cell::Value(rate), ratio, goal, Cell::Value(cost)]);
-    }
-    section.tables.push(table);
+    let caption = "The most that a server answers (closed loop), and what an answer costs it.";
+    throughput::beside_empty(section, "serve", caption, 0.6, targets, &all);
     let own = all.get(1).context("somebody who decides")?;
     Ok(crate::stats::Summary::of(&own.rates).median)
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::figure::{Cell, Figure, Goal, Section, Table, Unit};
 use crate::load::{self, Plan, Script};
 use crate::processes::seconds_of_all;
 use crate::run::Run;
@@ -55,4 +56,35 @@ pub(crate) fn measure(run: &Run, connections: usize, targets: &[Target<'_>]) -> 
         }
     }
     Ok(all)
+}
+
+/// The table of servers beside the one named `empty`, which does nothing; ids begin with `part`, and the others are to
+/// reach `share` of its rate.
+pub(crate) fn beside_empty(
+    section: &mut Section,
+    part: &str,
+    caption: &str,
+    share: f64,
+    targets: &[Target<'_>],
+    found: &[Throughput],
+) {
+    let columns = ["server", "answers", "beside the empty handler", "goal", "processor time of the server per answer"];
+    let mut table = Table::new(caption, &columns);
+    for (target, Throughput { rates, costs }) in targets.iter().zip(found) {
+        let id = |what: &str| format!("{part}/{}/{what}", target.name);
+        let mut rate = Figure::new(id("rate"), target.what.clone(), Unit::PerSecond, rates.clone());
+        let cost = format!("{}: processor time", target.what);
+        let mut cost = Figure::new(id("processor"), cost, Unit::Nanoseconds, costs.clone());
+        if target.name != "empty" {
+            rate = rate.against(format!("{part}/empty/rate")).goal(Goal::RatioAtLeast(share));
+            cost = cost.against(format!("{part}/empty/processor"));
+        }
+        let (rate, cost) = (section.figure(rate), section.figure(cost));
+        let (ratio, goal) = match target.name {
+            "empty" => ("".into(), "".into()),
+            _ => (Cell::Ratio(rate.clone()), Cell::Goal(rate.clone())),
+        };
+        table.row(vec![target.what.clone().into(), Cell::Value(rate), ratio, goal, Cell::Value(cost)]);
+    }
+    section.tables.push(table);
 }

@@ -8,7 +8,9 @@ use writ_tests::http::escape;
 use writ_tests::issuer::Issuer;
 
 use crate::dataset::{ACTIONS, Dataset, Fact, Fate, file, place_of_file};
+use crate::processes::Chain;
 use crate::random::{Keys, Random};
+use crate::run::Run;
 
 /// The row of a CSV file for an entry (columns `sub,act,obj,access,exp,ref`). What has ended or was revoked in
 /// the dataset stands here without an end: the programs' clock is the machine's.
@@ -17,6 +19,21 @@ fn row(fact: &Fact, reference: &str) -> String {
     let access = if *effect == Effect::Grant { "granted" } else { "denied" };
     let exp = if *fate == Fate::EndsLater { "2100-01-01T00:00:00Z" } else { "" };
     format!("{sub},{act},{obj},{access},{exp},{reference}")
+}
+
+/// A node that has taken in the dataset of this run (100,000 entries, if it names no other size), as after any start and
+/// not as an import leaves it.
+///
+/// # Errors
+/// If the node does not start, or a row is not taken.
+pub(crate) fn loaded(run: &Run) -> anyhow::Result<(Dataset, Chain)> {
+    let entries = if run.short { 2_000 } else { run.sizes(&[100_000]).first().copied().unwrap_or(100_000) };
+    let dataset = Dataset::new(entries, run.seed);
+    let mut chain = Chain::start(&run.scratch)?;
+    chain.import("rows.csv", rows(&dataset, 0..dataset.entries(), ""))?;
+    chain.node().stop();
+    chain.node().start_again();
+    Ok((dataset, chain))
 }
 
 /// The rows of the entries at these positions. Another `reference` makes the same entries other records.

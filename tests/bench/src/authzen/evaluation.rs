@@ -105,25 +105,7 @@ fn compare_listings(world: &World, listings: &[Vec<Asked>], shared: &Script) -> 
 fn singles(section: &mut Section, targets: &[Target<'_>], found: &[Throughput]) {
     let caption = "The most single questions that a server answers (`POST /access/v1/evaluation`, closed loop), and what an answer \
                    costs it.";
-    let columns = ["server", "answers", "beside the empty handler", "goal", "processor time of the server per answer"];
-    let mut table = Table::new(caption, &columns);
-    for (target, Throughput { rates, costs }) in targets.iter().zip(found) {
-        let id = |what: &str| format!("authzen/evaluation/{}/{what}", target.name);
-        let mut rate = Figure::new(id("rate"), target.what.clone(), Unit::PerSecond, rates.clone());
-        let cost = format!("{}: processor time", target.what);
-        let mut cost = Figure::new(id("processor"), cost, Unit::Nanoseconds, costs.clone());
-        if target.name != "empty" {
-            rate = rate.against("authzen/evaluation/empty/rate").goal(Goal::RatioAtLeast(0.5));
-            cost = cost.against("authzen/evaluation/empty/processor");
-        }
-        let (rate, cost) = (section.figure(rate), section.figure(cost));
-        let (ratio, goal) = match target.name {
-            "empty" => ("".into(), "".into()),
-            _ => (Cell::Ratio(rate.clone()), Cell::Goal(rate.clone())),
-        };
-        table.row(vec![target.what.clone().into(), Cell::Value(rate), ratio, goal, Cell::Value(cost)]);
-    }
-    section.tables.push(table);
+    throughput::beside_empty(section, "authzen/evaluation", caption, 0.5, targets, found);
 }
 
 fn hundreds(section: &mut Section, targets: &[Target<'_>], found: &[Throughput]) {
