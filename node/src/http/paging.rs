@@ -12,6 +12,8 @@ use writ_proto::index::{Index, TextId};
 use writ_proto::search::Budget;
 use writ_proto::time::{Interval, LedgerTime};
 
+use super::error::ApiError;
+use super::moment::not_yet;
 use crate::ledger::Ledger;
 
 /// Look-ups of one step: two or three milliseconds' worth, as decisions take them (`docs/benchmarks.md`).
@@ -33,6 +35,13 @@ impl Place {
     pub(super) fn to_numbers(self) -> [u64; 4] {
         let Moment { interval, height } = self.moment;
         [u64::from(self.at), interval.lo().as_millis(), interval.hi().as_millis(), height]
+    }
+
+    /// The same, where the chain has reached its moment; `field` brought it. Another node may have given it out, which is
+    /// further than this one.
+    pub(super) fn within(self, tip: u64, field: &'static str) -> Result<Self, ApiError> {
+        let height = self.moment.height;
+        if height > tip { Err(not_yet(field, height, tip)) } else { Ok(self) }
     }
 
     /// Reads [`Place::to_numbers`]; none if no page ends there.

@@ -96,14 +96,9 @@ impl Asked {
         let state = ledger.read();
         match self.from {
             None => Ok(Place { at: 0, moment: self.when.moment(ledger, &state)? }),
-            Some(Place { at, moment }) => {
-                // Another node gave it out, which is further than this one.
-                let tip = state.tip().height;
-                if moment.height > tip {
-                    Err(not_yet("cursor", moment.height, tip))
-                } else {
-                    Ok(Place { at, moment: self.when.fixed(moment)? })
-                }
+            Some(from) => {
+                let Place { at, moment } = from.within(state.tip().height, "cursor")?;
+                Ok(Place { at, moment: self.when.fixed(moment)? })
             }
         }
     }

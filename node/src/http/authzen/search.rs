@@ -22,7 +22,7 @@ use crate::http::cursor;
 use crate::http::entries::LIMIT_MAX;
 use crate::http::error::ApiError;
 use crate::http::json::{answer, kind};
-use crate::http::moment::{caught_up, not_yet};
+use crate::http::moment::caught_up;
 use crate::http::paging::{Place, walk};
 use crate::http::receipt::position_of;
 use crate::http::{Answer, App, Call};
@@ -168,9 +168,7 @@ fn begin(ledger: &Ledger, from: Option<Place>) -> Result<Place, ApiError> {
             let interval = ledger.clock().interval(tip.time)?;
             Ok(Place { at: 0, moment: Moment { interval, height: tip.height } })
         }
-        // Another node gave it out, which is further than this one.
-        Some(from) if from.moment.height > tip.height => Err(not_yet("page.token", from.moment.height, tip.height)),
-        Some(from) => Ok(from),
+        Some(from) => from.within(tip.height, "page.token"),
     }
 }
 
