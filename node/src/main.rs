@@ -1,5 +1,6 @@
 //! `writ-node`: parse, start logging, call [`writ_node`].
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
     match writ_node::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // In one write: a line that another process writes into the same file must not come into the middle of it.
+            let _ = std::io::stderr().write_all(format!("error: {error:#}\n").as_bytes());
             Exit::of(&error).into()
         }
     }

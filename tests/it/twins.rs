@@ -189,19 +189,13 @@ fn assert_nothing_is_signed_twice(cluster: &Cluster, number: usize) -> usize {
     let mut said: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     // When, by which key, of which size.
     let mut cosigned: Vec<(&str, &str, u64)> = Vec::new();
-    for line in &lines {
-        let Some((rest, key)) = line.split_once(" key=") else { continue };
-        let Some((_, statement)) = rest.split_once(": signed ").or_else(|| rest.split_once(": cosigned ")) else {
-            continue;
-        };
-        let (what, value) = statement.split_once(": ").expect("what, and what of it");
+    for Statement { time, key, what, value } in lines.iter().filter_map(|line| statement(line)) {
         let before = said.insert((key, what), value);
         assert!(
             before.is_none_or(|before| before == value),
             "trial {number}: key {key} said {before:?} and {value} as {what}"
         );
         if let Some(size) = what.strip_prefix("size ") {
-            let (time, _) = line.split_once(' ').expect("a line begins with its time");
             cosigned.push((time, key, size.parse().expect("a size")));
         }
     }
@@ -213,4 +207,35 @@ fn assert_nothing_is_signed_twice(cluster: &Cluster, number: usize) -> usize {
         assert!(before <= size, "trial {number}: at {time} key {key} cosigned size {size} after {before}");
     }
     said.len()
+}
+
+/// A line of a log that tells what a key has signed.
+#[derive(Debug, PartialEq)]
+struct Statement<'a> {
+    time: &'a str,
+    key: &'a str,
+    /// The step, or the size.
+    what: &'a str,
+    value: &'a str,
+}
+
+fn statement(line: &str) -> Option<Statement<'_>> {
+    let (rest, key) = line.split_once(" key=")?;
+    let (head, statement) = rest.split_once(": signed ").or_else(|| rest.split_once(": cosigned "))?;
+    let (what, value) = statement.split_once(": ").expect("what, and what of it");
+    // A twin writes into the log of the node whose home it runs: what it says may stand before the time.
+    let (before, _) = head.split_once(" DEBUG ").expect("signatures are told at this level");
+    let time = before.rsplit(' ').next().expect("a split gives something");
+    assert!(time.starts_with("20") && time.ends_with('Z'), "a line has its time: {line}");
+    Some(Statement { time, key, what, value })
+}
+
+#[test]
+fn a_statement_is_found_in_a_line_that_another_process_began() {
+    let told = "2026-11-29T05:30:15.080686Z DEBUG writ_node::checkpoints: cosigned size 515: 1f8e key=cec9";
+    let expected = Statement { time: "2026-11-29T05:30:15.080686Z", key: "cec9", what: "size 515", value: "1f8e" };
+    for line in [told.to_owned(), format!("error: {told}")] {
+        assert_eq!(statement(&line).as_ref(), Some(&expected), "{line}");
+    }
+    assert_eq!(statement("error: the guard is in use"), None);
 }
