@@ -1,4 +1,5 @@
-//! The engine's signer: the sign guard, asked in the engine's words.
+//! The engine's signer: the sign guard, asked in the engine's words. Where it refuses a vote because another was signed
+//! for its step, that one is said again, if it may be ([`SignGuard::said_instead`]).
 
 use writ_engine::{PeerClaim, Refusing, Said, SignRefused, Signed, VoteSigner};
 use writ_proto::certificate::{Proposal, Vote, VoteKind};
@@ -34,15 +35,27 @@ impl VoteSigner for Signer {
         self.0.public_key()
     }
 
-    fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
+    fn sign_vote(&self, vote: &Vote) -> Result<(Vote, Signature), SignRefused> {
         let kind = match vote.kind {
             VoteKind::Prevote => "prevote",
             VoteKind::Precommit => "precommit",
         };
         let what = || format!("{kind} of height {}, round {}", vote.height, vote.round);
-        let signature = self.0.sign_vote(vote).map_err(|reason| refused(what(), reason))?;
-        tracing::debug!(key = %vote.voter, "signed {}: {:?}", what(), vote.value);
-        Ok(signature)
+        let (given, signature) = match self.0.sign_vote(vote) {
+            Ok(signature) => (*vote, signature),
+            Err(reason @ crate::guard::SignRefused::Conflict { .. }) => {
+                let (earlier, signature) = self.0.said_instead(vote).ok_or_else(|| refused(what(), reason))?;
+                tracing::info!(wanted = ?vote.value, "says again what it signed before as {}", what());
+                (earlier, signature)
+            }
+            Err(reason) => return Err(refused(what(), reason)),
+        };
+        tracing::debug!(key = %vote.voter, "signed {}: {:?}", what(), given.value);
+        Ok((given, signature))
+    }
+
+    fn keeps(&self, vote: &Vote) -> bool {
+        self.0.keeps(vote)
     }
 
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
@@ -55,5 +68,37 @@ impl VoteSigner for Signer {
 
     fn sign_peer_claim(&self, claim: &PeerClaim) -> Result<Signature, SignRefused> {
         Ok(self.0.sign_peer_claim(&claim.peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use writ_proto::hash::Digest;
+    use writ_proto::key::SecretKey;
+
+    #[test]
+    fn a_vote_that_conflicts_gives_way_to_the_one_that_was_signed_or_is_refused() {
+        let (chain, key) = (Digest([7; 32]), SecretKey::from_seed(&[1; 32]));
+        let dir = tempfile::tempdir().unwrap();
+        SignGuard::create(dir.path(), &chain, &key.public()).unwrap();
+        let signer = Signer(SignGuard::open(dir.path(), &chain, key.clone()).unwrap());
+        let vote = |kind, value: Option<u8>| Vote {
+            kind,
+            height: 3,
+            round: 0,
+            value: value.map(|n| Digest([n; 32])),
+            voter: key.public().id(),
+        };
+        let (prevote, precommit) = (vote(VoteKind::Prevote, None), vote(VoteKind::Precommit, Some(1)));
+        for signed in [prevote, precommit] {
+            assert_eq!(signer.sign_vote(&signed).unwrap().0, signed);
+        }
+        let (given, signature) = signer.sign_vote(&vote(VoteKind::Prevote, Some(1))).unwrap();
+        assert_eq!(given, prevote);
+        assert!(signer.public_key().verify(&given.signed_bytes(&chain), &signature).is_ok());
+        let refusal = signer.sign_vote(&vote(VoteKind::Precommit, None)).unwrap_err();
+        assert_eq!(refusal.what, "precommit of height 3, round 0");
+        assert!(signer.keeps(&prevote) && !signer.keeps(&vote(VoteKind::Prevote, Some(1))));
     }
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 /// Long enough for anything that happens at all on a machine with other work to do.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(180);
 
 /// Looks until `look` gives something; panics after [`LONG`].
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {

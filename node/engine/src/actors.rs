@@ -1,4 +1,4 @@
-//! The engine put together: its own actors, and three small ones of ours.
+//! The engine put together: its own actors, and four small ones of ours.
 //!
 //! The engine is a set of actors under one supervisor. Its usual way to an application (a connector that
 //! forwards one message and waits for the answer before it takes the next) cannot hold back an answer
@@ -7,7 +7,8 @@
 //! start of a height while it goes on serving peers that lag.
 //!
 //! [`Listener`] lets the host hear what peers send before consensus has looked at it: that is how an idle
-//! node learns that the others are ahead. [`Nobody`] stands in for the network of a node without peers.
+//! node learns that the others are ahead. [`Nobody`] stands in for the network of a node without peers. [`Replay`] keeps
+//! from the engine, of its write-ahead log, what the signer says again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::codec::Wire;
 use crate::config::{Config, Network};
 use crate::context::{Address, Ctx};
 use crate::error::EngineError;
+use crate::replay::Replay;
 use crate::signing::{Checker, Guarded};
 use crate::tail;
 use crate::witness::Watchful;
@@ -178,6 +180,14 @@ impl Actors {
         tail::prepare(&log).await.map_err(|source| EngineError::Log { path: log.clone(), source })?;
         let wal = spawn_wal_actor(&Ctx, Wire, &log, &registry, supervisor.clone()).await.map_err(start_error)?;
         wal.link(supervisor.get_cell());
+        let wal = match signer.clone() {
+            None => wal,
+            Some(signer) => {
+                let (replay, _) = Actor::spawn(None, Replay { log: wal, me, signer }, ()).await.map_err(start_error)?;
+                replay.link(supervisor.get_cell());
+                replay
+            }
+        };
 
         let (host, _) = Actor::spawn(None, HostPort { host: outlets.host }, ()).await.map_err(start_error)?;
         host.link(supervisor.get_cell());

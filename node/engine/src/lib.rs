@@ -42,6 +42,7 @@ mod host;
 mod misbehaviour;
 mod pace;
 mod parts;
+mod replay;
 mod signing;
 mod tail;
 mod vitals;

@@ -1,8 +1,9 @@
 //! Signatures: how the engine asks for them, and how it checks them.
 //!
 //! The engine never sees a secret key. Whoever holds it implements [`VoteSigner`] and keeps, durably and
-//! *before* each signature leaves, what was signed last, so that no two votes for one step ever exist. A
-//! refusal is final: no signature leaves, and the engine stops with that error. There is no
+//! *before* each signature leaves, what was signed last, so that no two votes for one step ever exist. Asked for
+//! another vote than it signed for a step, it may give that one again, and the engine says it in the place of its own.
+//! A refusal is final: no signature leaves, and the engine stops with that error. There is no
 //! `sign(bytes)`: each thing that is signed has its own method.
 
 use std::sync::Arc;
@@ -54,8 +55,15 @@ pub trait VoteSigner: Send + Sync + 'static {
     /// The public half of the voting key.
     fn public_key(&self) -> PublicKey;
 
-    /// Signs [`Vote::signed_bytes`](certificate::Vote::signed_bytes).
-    fn sign_vote(&self, vote: &certificate::Vote) -> Result<Signature, SignRefused>;
+    /// Signs [`Vote::signed_bytes`](certificate::Vote::signed_bytes); or gives the vote, of another value, that it signed
+    /// for the same step before.
+    ///
+    /// The engine then says that one. It asks for another where it has forgotten why it voted so: its log lost what came
+    /// after the last flush, or time ran out now and did not then.
+    fn sign_vote(&self, vote: &certificate::Vote) -> Result<(certificate::Vote, Signature), SignRefused>;
+
+    /// Whether it would give this very vote again.
+    fn keeps(&self, vote: &certificate::Vote) -> bool;
 
     /// Signs [`Proposal::signed_bytes`](certificate::Proposal::signed_bytes).
     fn sign_proposal(&self, proposal: &certificate::Proposal) -> Result<Signature, SignRefused>;
@@ -155,7 +163,7 @@ impl Checker {
 }
 
 /// The engine's way to the [`VoteSigner`]: off the async threads, checked, and loud when it refuses.
-#[cfg_attr(feature = "byzantine", derive(Clone))]
+#[derive(Clone)]
 pub(crate) struct Guarded {
     signer: Arc<dyn VoteSigner>,
     checker: Checker,
@@ -172,17 +180,17 @@ impl Guarded {
     }
 
     /// Runs `sign` where it may block, and checks what it gives: a wrong signature must not leave either.
-    async fn ask(
+    async fn ask<T: Send + 'static>(
         &self,
         what: String,
-        signed_bytes: Vec<u8>,
-        sign: impl FnOnce(&dyn VoteSigner) -> Result<Signature, SignRefused> + Send + 'static,
-    ) -> Result<Sig, SignRefused> {
+        sign: impl FnOnce(&dyn VoteSigner) -> Result<(T, Signature), SignRefused> + Send + 'static,
+        signed_bytes: impl FnOnce(&T) -> Vec<u8> + Send + 'static,
+    ) -> Result<(T, Sig), SignRefused> {
         let signer = Arc::clone(&self.signer);
         let answer = tokio::task::spawn_blocking(move || {
-            let signature = sign(signer.as_ref())?;
-            match signer.public_key().verify(&signed_bytes, &signature) {
-                Ok(()) => Ok(Sig(signature)),
+            let (statement, signature) = sign(signer.as_ref())?;
+            match signer.public_key().verify(&signed_bytes(&statement), &signature) {
+                Ok(()) => Ok((statement, Sig(signature))),
                 Err(wrong) => Err(SignRefused::because_of_guard(what, wrong)),
             }
         });
@@ -190,13 +198,18 @@ impl Guarded {
         answer.await.map_err(panicked)?
     }
 
+    /// Whether the signer gives this vote, in the engine's words, whenever it is asked for it or another in its place.
+    pub(crate) fn keeps(&self, vote: &Vote) -> bool {
+        vote.statement().is_ok_and(|vote| self.signer.keeps(&vote))
+    }
+
     /// The proof that the peer `peer` is this validator.
     pub(crate) async fn peer_claim(&self, peer: Vec<u8>) -> Result<ValidatorProof<Ctx>, SignRefused> {
         let claim = PeerClaim { key: self.signer.public_key(), peer };
-        let bytes = claim.signed_bytes(&self.checker.chain);
-        let (key, peer) = (claim.key.0.to_vec(), claim.peer.clone());
-        let signature = self.ask("peer claim".into(), bytes, move |signer| signer.sign_peer_claim(&claim)).await?;
-        Ok(ValidatorProof::new(key, peer, signature))
+        let chain = self.checker.chain;
+        let sign = |signer: &dyn VoteSigner| signer.sign_peer_claim(&claim).map(|signature| (claim, signature));
+        let (claim, signature) = self.ask("peer claim".into(), sign, move |claim| claim.signed_bytes(&chain)).await?;
+        Ok(ValidatorProof::new(claim.key.0.to_vec(), claim.peer, signature))
     }
 
     /// Tells the host, which stops everything. The engine itself stops on the error too.
@@ -213,20 +226,29 @@ impl Signer<Ctx> for Guarded {
     async fn sign_vote(&self, vote: Vote) -> Result<SignedVote<Ctx>, Error> {
         let kind = format!("{:?}", vote.kind).to_lowercase();
         let what = format!("{kind} of height {}, round {}", vote.height, vote.round);
-        let statement =
+        let asked =
             vote.statement().map_err(|error| self.report(SignRefused::because_of_guard(what.as_str(), error)))?;
-        let bytes = statement.signed_bytes(&self.checker.chain);
-        let signature = self.ask(what, bytes, move |signer| signer.sign_vote(&statement)).await;
-        Ok(SignedMessage::new(vote, signature.map_err(|refusal| self.report(refusal))?))
+        let chain = self.checker.chain;
+        let signed = self
+            .ask(what.clone(), move |signer| signer.sign_vote(&asked), move |vote| vote.signed_bytes(&chain))
+            .await
+            .and_then(|(given, signature)| match given {
+                given if given == (certificate::Vote { value: given.value, ..asked }) => Ok((given, signature)),
+                other => Err(SignRefused::because_of_guard(what, format!("{other:?} was signed in its place"))),
+            });
+        let (given, signature) = signed.map_err(|refusal| self.report(refusal))?;
+        Ok(SignedMessage::new(given.into(), signature))
     }
 
     async fn sign_proposal(&self, proposal: Proposal) -> Result<SignedProposal<Ctx>, Error> {
         let what = format!("proposal of height {}, round {}", proposal.height, proposal.round);
         let statement =
             proposal.statement().map_err(|error| self.report(SignRefused::because_of_guard(what.as_str(), error)))?;
-        let bytes = statement.signed_bytes(&self.checker.chain);
-        let signature = self.ask(what, bytes, move |signer| signer.sign_proposal(&statement)).await;
-        Ok(SignedMessage::new(proposal, signature.map_err(|refusal| self.report(refusal))?))
+        let chain = self.checker.chain;
+        let sign = move |signer: &dyn VoteSigner| Ok((statement, signer.sign_proposal(&statement)?));
+        let signed = self.ask(what, sign, move |statement| statement.signed_bytes(&chain)).await;
+        let (_, signature) = signed.map_err(|refusal| self.report(refusal))?;
+        Ok(SignedMessage::new(proposal, signature))
     }
 
     async fn sign_vote_extension(&self, scope: VoteExtensionScope<Ctx>, (): ()) -> Result<SignedExtension<Ctx>, Error> {

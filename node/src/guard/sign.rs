@@ -8,7 +8,7 @@
 //! |---|---|
 //! | a later step than any before | write it, fsync, give the signature |
 //! | a statement that was signed at this height | the same signature again |
-//! | another statement for a step that was signed | refused |
+//! | another statement for a step that was signed | refused ([`SignGuard::said_instead`] gives the vote that was) |
 //! | an earlier step, or a lower height | refused |
 //!
 //! Steps are ordered by height, round, and within a round proposal < prevote < precommit. The guard remembers
@@ -315,6 +315,32 @@ impl SignGuard {
     pub fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
         let signature = || self.key.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain));
         self.sign(Asked::vote(vote), vote.voter, signature)
+    }
+
+    /// The vote that was signed for the step of `vote`, if it may be said again in the place of `vote`: any prevote, and a
+    /// precommit for no block.
+    ///
+    /// Both say nothing about later rounds. A precommit *for* a block does: who makes it votes for no other block afterwards
+    /// without a reason that came later. An engine that wants another does not know that it made it, so it is not said in
+    /// the engine's name.
+    pub fn said_instead(&self, vote: &Vote) -> Option<(Vote, Signature)> {
+        let signed = self.signed(vote)?;
+        let binds = vote.kind == VoteKind::Precommit && signed.value.is_some();
+        (!binds).then_some((Vote { value: signed.value, ..*vote }, signed.signature))
+    }
+
+    /// Whether this very vote was signed, and its signature is kept.
+    pub fn keeps(&self, vote: &Vote) -> bool {
+        self.signed(vote).is_some_and(|signed| signed.value == vote.value)
+    }
+
+    /// What was signed for the step of a vote.
+    fn signed(&self, vote: &Vote) -> Option<SignedStep> {
+        let (asked, file) = (Asked::vote(vote), self.lock().ok()?);
+        let mark = file.get();
+        let of_step = |signed: &&SignedStep| signed.at() == (asked.round, asked.step);
+        (vote.voter == self.id && mark.height == asked.height && asked.height > mark.floor)
+            .then(|| mark.steps.iter().find(of_step).copied())?
     }
 
     /// Signs a proposal, unless another one was signed for its round or a later step was. Blocks for an fsync.

@@ -22,8 +22,12 @@ impl VoteSigner for Reckless {
         self.key.public()
     }
 
-    fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
-        Ok(self.key.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain)))
+    fn sign_vote(&self, vote: &Vote) -> Result<(Vote, Signature), SignRefused> {
+        Ok((*vote, self.key.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain))))
+    }
+
+    fn keeps(&self, _: &Vote) -> bool {
+        false
     }
 
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {

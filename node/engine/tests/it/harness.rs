@@ -281,6 +281,8 @@ pub(crate) fn verify(validators: &[Validator], height: u64, value: Digest, certi
 pub(crate) struct TestSigner {
     key: SecretKey,
     signed: Mutex<BTreeMap<(u64, u32, u8), Vec<u8>>>,
+    /// The votes among them.
+    votes: Mutex<BTreeMap<(u64, u32, u8), Vote>>,
     /// Steps for which it signed two statements.
     doubled: Mutex<BTreeSet<(u64, u32, u8)>>,
     refuse_from: u64,
@@ -303,7 +305,19 @@ impl TestSigner {
     }
 
     fn made(n: u8, refuse_from: u64, guarded: bool) -> Self {
-        Self { key: secret(n), signed: Mutex::default(), doubled: Mutex::default(), refuse_from, guarded }
+        let (signed, votes, doubled) = Default::default();
+        Self { key: secret(n), signed, votes, doubled, refuse_from, guarded }
+    }
+
+    /// It signed this prevote of height 1, round 0, before its engine lost what it knew.
+    pub(crate) fn has_prevoted(&self, value: Option<Digest>) {
+        let voter = self.key.public().id();
+        self.sign_vote(&Vote { kind: VoteKind::Prevote, height: 1, round: 0, value, voter }).unwrap();
+    }
+
+    /// What it signed as a vote of this step.
+    pub(crate) fn voted(&self, kind: VoteKind, height: u64, round: u32) -> Option<Option<Digest>> {
+        self.votes.lock().unwrap().get(&(height, round, number(kind))).map(|vote| vote.value)
     }
 
     /// The heights of what it has signed.
@@ -341,14 +355,28 @@ impl TestSigner {
     }
 }
 
+fn number(kind: VoteKind) -> u8 {
+    if kind == VoteKind::Prevote { 1 } else { 2 }
+}
+
 impl VoteSigner for TestSigner {
     fn public_key(&self) -> PublicKey {
         self.key.public()
     }
 
-    fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
-        let step = if vote.kind == VoteKind::Prevote { 1 } else { 2 };
-        self.sign((vote.height, vote.round, step), Domain::Vote, vote.signed_bytes(&CHAIN))
+    fn sign_vote(&self, vote: &Vote) -> Result<(Vote, Signature), SignRefused> {
+        let step = (vote.height, vote.round, number(vote.kind));
+        let before = self.votes.lock().unwrap().get(&step).copied();
+        let again =
+            before.filter(|before| self.guarded && (before.kind == VoteKind::Prevote || before.value.is_none()));
+        let vote = again.unwrap_or(*vote);
+        let signature = self.sign(step, Domain::Vote, vote.signed_bytes(&CHAIN))?;
+        self.votes.lock().unwrap().insert(step, vote);
+        Ok((vote, signature))
+    }
+
+    fn keeps(&self, vote: &Vote) -> bool {
+        self.votes.lock().unwrap().get(&(vote.height, vote.round, number(vote.kind))) == Some(vote)
     }
 
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {

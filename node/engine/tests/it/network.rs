@@ -1,9 +1,11 @@
 //! Several honest nodes, and one that signs twice.
 
-use writ_engine::Source;
+use writ_engine::{EngineError, Source, proposer};
+use writ_proto::certificate::VoteKind;
+use writ_proto::hash::Digest;
 
 use crate::cluster::{Cluster, Node};
-use crate::harness::{CHAIN, Store, TestSigner, config, idle, network, start, validators};
+use crate::harness::{CHAIN, Store, TestSigner, config, idle, network, secret, start, validators};
 
 #[tokio::test]
 async fn four_validators_agree_and_an_idle_chain_stands_still() {
@@ -221,5 +223,59 @@ async fn who_signs_twice_is_caught_and_the_chain_goes_on() {
     }
     twin.stop().await;
     cluster.nodes.iter().for_each(|node| node.ledger.lock().evidence.clear());
+    cluster.stop().await;
+}
+
+/// The nodes whose turn it is not to propose first.
+fn not_first(cluster: &Cluster) -> Vec<usize> {
+    let first = proposer(&cluster.nodes[0].ledger.order(1), 0).unwrap();
+    (0..cluster.nodes.len()).filter(|at| secret(cluster.nodes[*at].n).public().id() != first).collect()
+}
+
+/// Two of four have voted at height 1 and forgotten it: for nothing, where they would vote for the value now, or for one
+/// that nobody proposes any more. Without them there is no quorum.
+#[tokio::test]
+async fn validators_that_forgot_how_they_voted_say_it_again_and_the_chain_goes_on() {
+    for value in [None, Some(Digest([7; 32]))] {
+        let cluster = Cluster::start(4, 0).await;
+        let forgetful = &not_first(&cluster)[..2];
+        for at in forgetful {
+            cluster.nodes[*at].signer.as_ref().unwrap().has_prevoted(value);
+        }
+        for item in 1..=3 {
+            cluster.submit(item);
+            cluster.until_committed(item).await;
+        }
+        for at in forgetful {
+            let signer = cluster.nodes[*at].signer.as_ref().unwrap();
+            assert_eq!(signer.voted(VoteKind::Prevote, 1, 0), Some(value), "it said nothing else");
+            assert!(signer.voted(VoteKind::Prevote, 1, 1).is_some(), "so the first round decided nothing");
+        }
+        cluster.agree();
+        cluster.stop().await;
+    }
+}
+
+/// Its log then holds another vote than the engine derives from it.
+#[tokio::test]
+async fn a_validator_that_said_a_vote_again_can_read_its_log() {
+    let mut cluster = Cluster::start(4, 0).await;
+    let at = not_first(&cluster)[0];
+    cluster.nodes[at].signer.as_ref().unwrap().has_prevoted(None);
+    cluster.nodes[at].ledger.lock().fail_commit_of = Some(1);
+    cluster.submit(1);
+    let mut engine = cluster.nodes[at].engine.take().unwrap();
+    let error = engine.stopped().await.expect_err("the commit fails, so the log is still about this height");
+    assert!(error.to_string().contains("failed to commit"), "{error}");
+
+    cluster.nodes[at].ledger.lock().fail_commit_of = None;
+    cluster.start_node(at).await;
+    cluster.submit(2);
+    cluster.until_committed(2).await;
+    let mut engine = cluster.nodes[at].engine.take().unwrap();
+    engine.stop();
+    let ended = engine.stopped().await;
+    assert!(matches!(ended, Ok(()) | Err(EngineError::Stopped)), "{ended:?}");
+    cluster.agree();
     cluster.stop().await;
 }

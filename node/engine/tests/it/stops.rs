@@ -32,8 +32,11 @@ async fn a_signer_with_another_key_than_it_says_stops_the_engine() {
         fn sign_vote(
             &self,
             vote: &writ_proto::certificate::Vote,
-        ) -> Result<writ_proto::key::Signature, writ_engine::SignRefused> {
+        ) -> Result<(writ_proto::certificate::Vote, writ_proto::key::Signature), writ_engine::SignRefused> {
             self.0.sign_vote(vote)
+        }
+        fn keeps(&self, vote: &writ_proto::certificate::Vote) -> bool {
+            self.0.keeps(vote)
         }
         fn sign_proposal(
             &self,

@@ -126,6 +126,40 @@ fn steps_go_forward_and_what_was_signed_is_signed_again_alike() {
 }
 
 #[test]
+fn a_vote_is_said_again_in_the_place_of_another_of_its_step_unless_it_binds() {
+    let dir = begun();
+    let guard = open(dir.path()).unwrap();
+    let signed = [prevote(5, 0, 1), precommit(5, 0, 0), prevote(5, 1, 0), precommit(5, 1, 2)];
+    let signatures = signed.map(|ask| ask.of(&guard).unwrap());
+    let vote = |Ask(height, round, step, n, _): Ask| prevote(height, round, 0).vote(height, round, step, n);
+    for (case, wanted, instead) in [
+        ("nil where a block was voted for", prevote(5, 0, 0), Some(0)),
+        ("another block", prevote(5, 0, 2), Some(0)),
+        ("the same", prevote(5, 0, 1), Some(0)),
+        ("a block where it committed to none", precommit(5, 0, 1), Some(1)),
+        ("a block where nil was voted", prevote(5, 1, 3), Some(2)),
+        ("nil where it committed to a block", precommit(5, 1, 0), None),
+        ("another block than it committed to", precommit(5, 1, 3), None),
+        ("a step that was not signed", prevote(5, 2, 1), None),
+        ("a lower height", prevote(4, 0, 1), None),
+        ("a higher one", prevote(6, 0, 1), None),
+    ] {
+        let expected = instead.map(|at: usize| (vote(signed[at]), signatures[at]));
+        assert_eq!(guard.said_instead(&vote(wanted)), expected, "{case}");
+        assert_eq!(guard.keeps(&vote(wanted)), signed.contains(&wanted), "{case}");
+    }
+    assert!(signed.iter().all(|ask| guard.keeps(&vote(*ask))));
+    let strangers = Vote { voter: KeyId([9; 32]), ..vote(signed[0]) };
+    assert!(guard.said_instead(&strangers).is_none() && !guard.keeps(&strangers));
+
+    // A guard that was begun anew above the height says nothing of it.
+    drop(guard);
+    SignGuard::adopt(dir.path(), &CHAIN, &secret().public(), 5).unwrap();
+    let guard = open(dir.path()).unwrap();
+    assert!(signed.iter().all(|ask| guard.said_instead(&vote(*ask)).is_none() && !guard.keeps(&vote(*ask))));
+}
+
+#[test]
 fn a_height_of_many_rounds_forgets_its_first_steps_and_refuses_them() {
     let dir = begun();
     let guard = open(dir.path()).unwrap();

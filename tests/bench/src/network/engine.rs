@@ -221,8 +221,12 @@ impl VoteSigner for Key {
         self.0.public()
     }
 
-    fn sign_vote(&self, vote: &Vote) -> Result<Signature, SignRefused> {
-        Ok(self.0.sign_in(Domain::Vote, &vote.signed_bytes(&CHAIN)))
+    fn sign_vote(&self, vote: &Vote) -> Result<(Vote, Signature), SignRefused> {
+        Ok((*vote, self.0.sign_in(Domain::Vote, &vote.signed_bytes(&CHAIN))))
+    }
+
+    fn keeps(&self, _: &Vote) -> bool {
+        false
     }
 
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
