@@ -10,8 +10,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 mod network;
+mod public_url;
 
 pub use network::{Consensus, Network};
+pub(crate) use public_url::is_address;
+pub use public_url::{PublicUrl, PublicUrlError};
 
 use crate::mempool::PoolLimits;
 use crate::tokens::Tokens;
@@ -63,6 +66,9 @@ pub struct Http {
     /// Whether callers of this machine need a token too.
     #[serde(default)]
     pub require_token: bool,
+    /// Where callers reach the node, if they call something in front of it.
+    #[serde(default)]
+    pub public_url: Option<PublicUrl>,
 }
 
 /// The pool of waiting records.
@@ -189,6 +195,7 @@ impl Config {
             idle_timeout_ms: defaults::idle_timeout_ms(),
             tokens_file: defaults::tokens_file(),
             require_token: false,
+            public_url: None,
         };
         Self {
             http,
@@ -246,6 +253,8 @@ impl Config {
              # `require_token`, so do those of this machine: needed behind a proxy that runs here too.\n\
              tokens_file = \"{tokens}\"\n\
              require_token = {require}\n\
+             # Where callers reach the node, if that is a proxy in front of it; what the node says of its address is this.\n\
+             {public}\n\
              \n\
              [pool]\n\
              # Records, and their bytes, that may wait for a block; beyond it a submission gets `429 overloaded`.\n\
@@ -263,6 +272,10 @@ impl Config {
             idle = http.idle_timeout_ms,
             tokens = http.tokens_file.display(),
             require = http.require_token,
+            public = match &http.public_url {
+                None => "# public_url = \"https://ledger.example\"".to_owned(),
+                Some(url) => format!("public_url = \"{}\"", url.as_str()),
+            },
             records = pool.records_max,
             bytes = pool.bytes_max,
             free = disk.free_bytes_min,
@@ -320,6 +333,10 @@ mod tests {
         let config = Config::new("127.0.0.1:7001".parse().unwrap());
         std::fs::write(&file, config.to_text()).unwrap();
         assert_eq!(Config::read(&file).unwrap().to_text(), config.to_text());
+        let public_url = Some(PublicUrl::try_from("https://ledger.example".to_owned()).unwrap());
+        let config = Config { http: Http { public_url: public_url.clone(), ..config.http }, ..config };
+        std::fs::write(&file, config.to_text()).unwrap();
+        assert_eq!(Config::read(&file).unwrap().http.public_url, public_url);
         let peer = "/ip4/192.0.2.7/tcp/7101/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
         let listen = "/ip4/127.0.0.1/tcp/7101".parse().unwrap();
         let network = Network::new(listen, vec![peer.parse().unwrap()], false);
@@ -340,6 +357,7 @@ mod tests {
             ("[http]\nlisten = \"127.0.0.1:1\"\nconections_max = 3\n", "is not a configuration"),
             ("[http]\nlisten = \"127.0.0.1:1\"\nconnections_max = 0\n", "http.connections_max"),
             ("[http]\nlisten = \"nowhere\"\n", "is not a configuration"),
+            ("[http]\nlisten = \"127.0.0.1:1\"\npublic_url = \"ledger.example\"\n", "is not a configuration"),
             ("[pool]\nbytes_max = 1\n", "is not a configuration"),
             (&network("open = false\npeers = [\"/ip4/127.0.0.1/tcp/2\"]"), "network.peers"),
             (&network("consensus_listen = \"/ip4/127.0.0.1/tcp/1\""), "network.consensus_listen"),

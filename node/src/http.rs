@@ -51,7 +51,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response};
 use axum::routing::{MethodFilter, on};
@@ -62,6 +62,7 @@ use writ_proto::state::State;
 
 use crate::blocking;
 use crate::checkpoints::{Checkpoints, FinalCheckpoint};
+use crate::config::PublicUrl;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::network::Endpoint as NodeEndpoint;
@@ -101,6 +102,7 @@ pub struct Api {
     role: Role,
     peers: Peers,
     endpoint: Option<NodeEndpoint>,
+    public_url: Option<PublicUrl>,
     body_timeout: Duration,
     watch: WatchLimits,
 }
@@ -117,6 +119,7 @@ struct Shared {
     role: Role,
     peers: Peers,
     endpoint: Option<NodeEndpoint>,
+    public_url: Option<PublicUrl>,
     body_timeout: Duration,
     genesis: Bytes,
     requests: Room,
@@ -216,6 +219,7 @@ pub fn router(ledger: Ledger, metrics: Metrics, access: Access) -> Api {
         role: None,
         peers: Arc::new(|| 0),
         endpoint: None,
+        public_url: None,
         body_timeout: HttpLimits::default().body_timeout,
         watch: HttpLimits::default().watch(),
     }
@@ -234,6 +238,12 @@ impl Api {
         Self { endpoint, ..self }
     }
 
+    /// Where callers reach it, if that is another address than they call it by.
+    #[must_use]
+    pub fn called_at(self, public_url: Option<PublicUrl>) -> Self {
+        Self { public_url, ..self }
+    }
+
     /// Shows these checkpoints too.
     #[must_use]
     pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
@@ -247,7 +257,8 @@ impl Api {
 
     /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
     pub fn into_router(self) -> Router {
-        let Self { ledger, checkpoints, metrics, access, role, peers, endpoint, body_timeout, watch } = self;
+        let Self { ledger, checkpoints, metrics, access, role, peers, endpoint, public_url, body_timeout, watch } =
+            self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let app = App(Arc::new(Shared {
@@ -258,6 +269,7 @@ impl Api {
             role,
             peers,
             endpoint,
+            public_url,
             body_timeout,
             genesis,
             requests: Room::new(REQUESTS_BYTES_MAX),
@@ -302,6 +314,7 @@ async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer
     if endpoint.path != OPEN_TO_ALL {
         app.let_in(&request)?;
     }
+    one_host(&request)?;
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query(), endpoint.parameters)?;
     let response = (endpoint.run)(app.clone(), Call { query, parts, body }).await?;
@@ -314,6 +327,15 @@ async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer
             Ok(response.map(|body| Body::new(Holding::new(body, held))))
         }
         _ => Ok(response),
+    }
+}
+
+/// Who names two hosts means one thing to this node and perhaps another to whatever stands before it (RFC 9112, section
+/// 3.2).
+fn one_host(request: &Request) -> Result<(), ApiError> {
+    match request.headers().get_all(HOST).iter().count() {
+        0 | 1 => Ok(()),
+        count => Err(ApiError::bad("host", format!("{count} headers `Host`, expected one"))),
     }
 }
 
@@ -372,7 +394,7 @@ impl App {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         self.0.access.check(peer, request.headers()).map_err(|stranger: Stranger| {
             self.0.metrics.stranger(stranger.as_str());
-            ApiError::whole("unauthenticated", stranger.detail())
+            ApiError::unauthenticated(stranger)
         })
     }
 

@@ -161,7 +161,8 @@ impl Node {
         let api = http::router(ledger.clone(), metrics, access)
             .with_checkpoints(checkpoints.clone())
             .standing_as(me, peers)
-            .reached_at(network.as_ref().map(Network::endpoint));
+            .reached_at(network.as_ref().map(Network::endpoint))
+            .called_at(config.http.public_url.clone());
         let http = tokio::spawn(http::serve(listener, api, http::HttpLimits::from(&config.http), stopped(stopping)));
         let (height, entries) = {
             let state = ledger.read();

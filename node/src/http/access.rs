@@ -53,10 +53,18 @@ impl Stranger {
         }
     }
 
+    /// The `WWW-Authenticate` of the answer (RFC 6750, section 3).
+    pub(super) const fn challenge(self) -> &'static str {
+        match self {
+            Self::Missing | Self::Malformed => "Bearer realm=\"writ\"",
+            Self::Unknown | Self::Closed => "Bearer realm=\"writ\", error=\"invalid_token\"",
+        }
+    }
+
     /// What the caller is told.
     pub(super) const fn detail(self) -> &'static str {
         match self {
-            Self::Missing => "callers from beyond this machine need a token: `Authorization: Bearer TOKEN`",
+            Self::Missing => "this caller needs a token: `Authorization: Bearer TOKEN`",
             Self::Malformed => "expected one header `Authorization: Bearer TOKEN`",
             Self::Unknown | Self::Closed => "the token is not one that this node admits",
         }

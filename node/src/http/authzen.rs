@@ -54,13 +54,13 @@ pub(super) fn fault(error: ApiError) -> Response<Body> {
 /// The members of a request.
 async fn members(app: &App, call: &mut Call, bytes_max: usize) -> Result<Map<String, Value>, ApiError> {
     let (_, content) = call.content(app, &[Media::Json], bytes_max).await?;
-    Ok(Members::parse(&content.bytes)?.into_map())
+    Ok(Members::parse("the body", &content.bytes)?.into_map())
 }
 
-/// Whether the caller asks for what only Writ knows.
-fn asks_for_reasons(options: &Map<String, Value>, headers: &HeaderMap) -> bool {
+/// Whether the caller asks for what only Writ knows. `options` that are no object ask for nothing.
+fn asks_for_reasons(options: Option<&Value>, headers: &HeaderMap) -> bool {
     let by_header = headers.get(EXPLAIN).is_some_and(|asked| asked.as_bytes() == b"1");
-    by_header || options.get("reasons") == Some(&Value::Bool(true))
+    by_header || options.and_then(|options| options.get("reasons")) == Some(&Value::Bool(true))
 }
 
 fn message(error: &ApiError) -> String {

@@ -98,7 +98,8 @@ impl Asked {
 
 /// The context of a question: a JSON object.
 pub(super) fn read_context(text: &str) -> Result<Attributes, ApiError> {
-    let members = Members::parse(text.as_bytes()).map_err(|error| ApiError::bad("context", error.detail))?;
+    let members =
+        Members::parse("the context", text.as_bytes()).map_err(|error| ApiError::bad("context", error.detail))?;
     Ok(members.into_map().into())
 }
 

@@ -13,6 +13,7 @@ use writ_proto::api::Problem;
 use writ_proto::record::RecordId;
 use writ_proto::refusal::Refusal;
 
+use super::access::Stranger;
 use crate::clock::ClockFault;
 use crate::ledger::SubmitError;
 use crate::storage::StoreError;
@@ -60,12 +61,14 @@ pub(super) struct ApiError {
     /// The record that the problem is about, where it has an id.
     pub(super) id: Option<RecordId>,
     retry_after_s: Option<u64>,
+    /// Why the caller was not let in, if it was not.
+    stranger: Option<Stranger>,
 }
 
 impl ApiError {
     /// A problem of the whole request.
     pub(super) fn whole(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, field: None, detail: detail.into(), id: None, retry_after_s: None }
+        Self { code, field: None, detail: detail.into(), id: None, retry_after_s: None, stranger: None }
     }
 
     /// A problem that blames `field`.
@@ -76,6 +79,11 @@ impl ApiError {
     /// The caller's fault in `field`.
     pub(super) fn bad(field: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::of("bad_request", field, detail)
+    }
+
+    /// The caller is not let in.
+    pub(super) fn unauthenticated(stranger: Stranger) -> Self {
+        Self { stranger: Some(stranger), ..Self::whole("unauthenticated", stranger.detail()) }
     }
 
     /// Nothing is at the place that was asked for.
@@ -146,8 +154,8 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if self.code == "unauthenticated" {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(stranger) = self.stranger {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(stranger.challenge()));
         }
         if matches!(self.code, "timeout" | "too_large") {
             // What is left of the body is not worth waiting for.

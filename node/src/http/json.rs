@@ -37,19 +37,19 @@ pub(super) fn answer<T: Serialize>(status: StatusCode, answer: &T) -> Result<Res
 pub(super) struct Members(Map<String, Value>);
 
 impl Members {
-    /// Reads the one object that `bytes` holds.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+    /// Reads the one object that the bytes of `what` hold: `the body`.
+    pub(super) fn parse(what: &str, bytes: &[u8]) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            ApiError::whole("bad_request", format!("the body is not UTF-8 from byte {} on", error.valid_up_to()))
+            ApiError::whole("bad_request", format!("{what} is not UTF-8 from byte {} on", error.valid_up_to()))
         })?;
         let mut reader = serde_json::Deserializer::from_str(text);
         let value = Strict { depth: 0 }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
         match value {
             Ok(Value::Object(members)) => Ok(Self(members)),
             Ok(other) => {
-                Err(ApiError::whole("bad_request", format!("the body is {}, expected a JSON object", kind(&other))))
+                Err(ApiError::whole("bad_request", format!("{what} is {}, expected a JSON object", kind(&other))))
             }
-            Err(error) => Err(malformed(&error)),
+            Err(error) => Err(malformed(what, &error)),
         }
     }
 
@@ -105,11 +105,11 @@ pub(super) fn kind(value: &Value) -> &'static str {
 /// Marks the fault of a member that stands twice, so that its name can be told from the words around it.
 const TWICE: &str = "a member stands twice: ";
 
-fn malformed(error: &serde_json::Error) -> ApiError {
+fn malformed(what: &str, error: &serde_json::Error) -> ApiError {
     let words = error.to_string();
     match words.strip_prefix(TWICE).and_then(|rest| rest.rsplit_once(" at line ")) {
         Some((name, _)) => ApiError::bad(name.to_owned(), format!("`{name}` stands twice, expected once")),
-        None => ApiError::whole("bad_request", format!("the body is not the JSON that was expected: {words}")),
+        None => ApiError::whole("bad_request", format!("{what} is not the JSON that was expected: {words}")),
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_object_gives_its_members() {
-        let mut members = Members::parse(br#"{"a":1,"b":["x","y"],"c":null,"d":{"e":-1.5}}"#).unwrap();
+        let mut members = Members::parse("the body", br#"{"a":1,"b":["x","y"],"c":null,"d":{"e":-1.5}}"#).unwrap();
         assert_eq!(members.require::<u64>("a"), Ok(1));
         assert_eq!(members.take::<Vec<String>>("b"), Ok(Some(vec!["x".into(), "y".into()])));
         assert_eq!(members.take::<String>("c"), Ok(None));
@@ -231,31 +231,35 @@ mod tests {
             "{\"a\":1,}",
             "\u{feff}{}",
         ] {
-            assert_eq!(field_of(Members::parse(body.as_bytes()).unwrap_err()), None, "{body}");
+            assert_eq!(field_of(Members::parse("the body", body.as_bytes()).unwrap_err()), None, "{body}");
         }
-        assert_eq!(field_of(Members::parse(b"{\"a\":\"\xff\"}").unwrap_err()), None);
-        assert_eq!(field_of(Members::parse(b"{\"a\":\"\\ud800\"}").unwrap_err()), None);
+        assert_eq!(field_of(Members::parse("the body", b"{\"a\":\"\xff\"}").unwrap_err()), None);
+        assert_eq!(field_of(Members::parse("the body", b"{\"a\":\"\\ud800\"}").unwrap_err()), None);
     }
 
     #[test]
     fn a_member_that_stands_twice_is_named_however_deep() {
         for body in [r#"{"a":1,"a":1}"#, r#"{"b":[{"a":1,"\u0061":2}]}"#] {
-            assert_eq!(field_of(Members::parse(body.as_bytes()).unwrap_err()).as_deref(), Some("a"), "{body}");
+            assert_eq!(
+                field_of(Members::parse("the body", body.as_bytes()).unwrap_err()).as_deref(),
+                Some("a"),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn nesting_is_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
-        assert!(Members::parse(nested(DEPTH_MAX).as_bytes()).is_ok());
+        assert!(Members::parse("the body", nested(DEPTH_MAX).as_bytes()).is_ok());
         for depth in [DEPTH_MAX + 1, 200, 100_000] {
-            assert_eq!(field_of(Members::parse(nested(depth).as_bytes()).unwrap_err()), None, "{depth}");
+            assert_eq!(field_of(Members::parse("the body", nested(depth).as_bytes()).unwrap_err()), None, "{depth}");
         }
     }
 
     #[test]
     fn faults_name_their_member() {
-        let mut members = Members::parse(br#"{"a":"x","other":1}"#).unwrap();
+        let mut members = Members::parse("the body", br#"{"a":"x","other":1}"#).unwrap();
         assert_eq!(field_of(members.take::<u64>("a").unwrap_err()).as_deref(), Some("a"));
         assert_eq!(field_of(members.require::<u64>("b").unwrap_err()).as_deref(), Some("b"));
         assert_eq!(field_of(members.finish().unwrap_err()).as_deref(), Some("other"));

@@ -52,21 +52,28 @@ impl Place {
     }
 }
 
-/// Takes steps until `limit` results are found, the search is at its end, or it was enough for one request. A step
-/// gives how much it found, and where to go on.
-pub(super) fn walk(
+/// Takes steps until `limit` results are found and one more is in sight, the search is at its end, or it was enough for
+/// one request. A step gives what it found, and where to go on. Gives what was found, and where the next page begins:
+/// none if nothing follows, so the last page says that it is the last.
+pub(super) fn walk<T>(
     ledger: &Ledger,
+    from: TextId,
     limit: usize,
-    mut step: impl FnMut(&Index, Budget) -> (usize, Option<TextId>),
-) -> Option<TextId> {
+    mut step: impl FnMut(&Index, Budget) -> (Vec<T>, Option<TextId>),
+) -> (Vec<T>, Option<TextId>) {
     let began = Instant::now();
-    let mut left = limit;
+    let (mut found, mut here) = (Vec::new(), from);
     for number in 1.. {
-        let (found, at) = step(ledger.read().index(), Budget { results: left, lookups: STEP_LOOKUPS });
-        left = left.saturating_sub(found);
-        if at.is_none() || left == 0 || number == STEPS_MAX || began.elapsed() > WORK_TIME_MAX {
-            return at;
+        let left = limit.saturating_sub(found.len());
+        let (more, at) = step(ledger.read().index(), Budget { results: left.max(1), lookups: STEP_LOOKUPS });
+        if left == 0 && !more.is_empty() {
+            return (found, Some(here));
+        }
+        found.extend(more);
+        match at {
+            Some(at) if number < STEPS_MAX && began.elapsed() <= WORK_TIME_MAX => here = at,
+            end => return (found, end),
         }
     }
-    None
+    (found, None)
 }

@@ -72,7 +72,7 @@ pub(super) async fn preview(app: App, mut call: Call) -> Answer {
 
 impl Wish {
     fn read(bytes: &[u8]) -> Result<Self, ApiError> {
-        let mut members = Members::parse(bytes)?;
+        let mut members = Members::parse("the body", bytes)?;
         let authority: AuthorityName = members.require("issuingAuth")?;
         let values: Vec<Value> = members.require("statements")?;
         let limit = members.take::<usize>("limit")?.unwrap_or(LIMIT);

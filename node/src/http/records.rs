@@ -94,7 +94,7 @@ pub(super) async fn submit(app: App, mut call: Call) -> Answer {
     let record = match media {
         Media::Bytes => content.bytes,
         Media::Json => {
-            let mut members = Members::parse(&content.bytes)?;
+            let mut members = Members::parse("the body", &content.bytes)?;
             let text: String = members.require("record")?;
             members.finish()?;
             record_from_base64(&text, "record", "`record`")?
@@ -228,7 +228,7 @@ fn all_overloaded(results: &[Result<Submitted, SubmitError>]) -> Option<ApiError
 }
 
 fn batch_from_json(bytes: &[u8]) -> Result<Vec<Vec<u8>>, ApiError> {
-    let mut members = Members::parse(bytes)?;
+    let mut members = Members::parse("the body", bytes)?;
     let texts: Vec<String> = members.require("records")?;
     members.finish()?;
     check_count(texts.len())?;
@@ -462,7 +462,7 @@ pub(super) async fn prepare(app: App, mut call: Call) -> Answer {
 }
 
 fn read_wish(bytes: &[u8]) -> Result<Wish, ApiError> {
-    let mut members = Members::parse(bytes)?;
+    let mut members = Members::parse("the body", bytes)?;
     let authority: AuthorityName = members.require("authority")?;
     let (entry, revoke): (Option<Value>, Option<String>) = (members.take("entry")?, members.take("revoke")?);
     let set: Option<Vec<Value>> = members.take("set")?;

@@ -128,12 +128,10 @@ fn who_can_page(ledger: &Ledger, asked: &Asked, obj: &Name, act: Option<&Action>
     let Place { at: from, moment } = asked.begin(ledger)?;
     let mut search = WhoCan::new(ledger.read().index(), obj.clone(), act.cloned(), Wanted::default(), moment, from);
     let conditions = asked.circumstances.searching();
-    let (mut found, mut texts) = (Vec::new(), Vec::new());
-    let at = walk(ledger, asked.limit, |index, budget| {
+    let (texts, at) = walk(ledger, from, asked.limit, |index, budget| {
+        let mut found = Vec::new();
         search.step(index, &|asked, text| conditions.evaluate(asked, text), budget, &mut found);
-        let more = found.len();
-        texts.extend(found.drain(..).map(|text| index.text(text).to_owned()));
-        (more, search.at())
+        (found.into_iter().map(|text| index.text(text).to_owned()).collect(), search.at())
     });
     let (mut results, mut patterns) = (Vec::new(), Vec::new());
     for text in texts {
@@ -154,12 +152,11 @@ fn what_can_page(ledger: &Ledger, asked: &Asked, sub: &Name, type_: Option<&str>
     let Place { at: from, moment } = asked.begin(ledger)?;
     let mut search = WhatCan::new(ledger.read().index(), sub.clone(), None, Wanted::of_type(type_), moment, from);
     let conditions = asked.circumstances.searching();
-    let (mut found, mut rights) = (Vec::new(), Vec::new());
-    let at = walk(ledger, asked.limit, |index, budget| {
+    let (rights, at) = walk(ledger, from, asked.limit, |index, budget| {
+        let mut found = Vec::new();
         search.step(index, &|asked, text| conditions.evaluate(asked, text), budget, &mut found);
-        let more = found.len();
-        rights.extend(found.drain(..).map(|found| (index.text(found.obj).to_owned(), found.rights)));
-        (more, search.at())
+        let owned = found.into_iter().map(|found| (index.text(found.obj).to_owned(), found.rights));
+        (owned.collect(), search.at())
     });
     let (mut results, mut patterns) = (Vec::new(), Vec::new());
     for (text, rights) in rights {

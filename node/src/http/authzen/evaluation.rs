@@ -52,9 +52,10 @@ type Item = Result<Evaluation, ApiError>;
 
 /// `POST /access/v1/evaluation`.
 pub(in crate::http) async fn evaluate(app: App, mut call: Call) -> Answer {
-    let mut members = members(&app, &mut call, BYTES_MAX).await?;
-    let options = Options::take(&mut members, &call.parts.headers)?;
-    one(&app, members, options)
+    let members = members(&app, &mut call, BYTES_MAX).await?;
+    // Here the standard names no options, so what is wrong with them is ignored.
+    let reasons = asks_for_reasons(members.get("options"), &call.parts.headers);
+    one(&app, members, Options { semantic: Semantic::ExecuteAll, reasons })
 }
 
 /// `POST /access/v1/evaluations`.
@@ -123,7 +124,7 @@ impl Options {
                 return Err(ApiError::bad("options.evaluations_semantic", detail));
             }
         };
-        Ok(Self { semantic, reasons: asks_for_reasons(&options, headers) })
+        Ok(Self { semantic, reasons: asks_for_reasons(Some(&Value::Object(options)), headers) })
     }
 }
 

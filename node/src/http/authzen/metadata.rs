@@ -1,25 +1,32 @@
 //! `GET /.well-known/authzen-configuration`: where the paths are (section 9).
 //!
-//! The identifier must be the address that the caller used, so it is taken from the request. A node speaks plain HTTP,
-//! and whoever calls it from beyond its machine does so through something that adds TLS: so a name of this machine is
-//! `http`, any other `https`.
+//! The identifier must be the address that the caller used. That is `http.public_url` of the configuration, or taken from
+//! the request: a node speaks plain HTTP, and whoever calls it from beyond its machine does so through something that adds
+//! TLS, so a name of this machine is `http` then, any other `https`.
 
-use axum::http::StatusCode;
-use axum::http::header::HOST;
+use axum::http::header::{CACHE_CONTROL, HOST};
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use crate::config::is_address;
 use crate::http::error::ApiError;
 use crate::http::json::answer;
 use crate::http::{Answer, App, Call};
 
 /// `GET /.well-known/authzen-configuration`.
-pub(in crate::http) async fn metadata(_: App, call: Call) -> Answer {
-    let hosts = call.parts.headers.get_all(HOST);
-    let host = hosts.iter().next().and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
-    let host = host.filter(|host| !host.as_str().contains('@'));
-    let host = host.ok_or_else(|| ApiError::bad("host", "no address in it, expected where this node was called"))?;
-    let at = |path: &str| format!("{}://{host}{path}", scheme(host.host()));
+pub(in crate::http) async fn metadata(app: App, call: Call) -> Answer {
+    let base = match &app.0.public_url {
+        Some(url) => url.as_str().to_owned(),
+        None => {
+            let host = called(&call.parts).filter(is_address);
+            let host =
+                host.ok_or_else(|| ApiError::bad("host", "no address in it, expected where this node was called"))?;
+            format!("{}://{host}", scheme(host.host()))
+        }
+    };
+    let at = |path: &str| format!("{base}{path}");
     let shown = json!({
         "policy_decision_point": at(""),
         "access_evaluation_endpoint": at("/access/v1/evaluation"),
@@ -28,7 +35,15 @@ pub(in crate::http) async fn metadata(_: App, call: Call) -> Answer {
         "search_resource_endpoint": at("/access/v1/search/resource"),
         "search_action_endpoint": at("/access/v1/search/action"),
     });
-    answer(StatusCode::OK, &shown)
+    let mut response = answer(StatusCode::OK, &shown)?;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+    Ok(response)
+}
+
+/// Where the request says that it goes: its target, if that names a host (RFC 9112, section 3.2.2), or its `Host`.
+fn called(parts: &Parts) -> Option<Authority> {
+    let by_header = || parts.headers.get(HOST)?.to_str().ok()?.parse().ok();
+    parts.uri.authority().cloned().or_else(by_header)
 }
 
 fn scheme(host: &str) -> &'static str {

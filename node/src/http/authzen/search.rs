@@ -5,8 +5,8 @@
 //! every question asked on the way.
 //!
 //! A token carries the moment of the first page and its limit, and a mark of all that was asked: pages neither skip nor
-//! repeat while the log grows, and a token of another search is refused. A page may end before it is full, even empty;
-//! the search is over when `next_token` is empty or there is no `page`.
+//! repeat while the log grows, and a token of another search is refused. A page may end before it is full, even empty,
+//! and the last one says that it is: the search is over when `next_token` is empty or there is no `page`.
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -51,8 +51,7 @@ pub(in crate::http) async fn search_actions(app: App, call: Call) -> Answer {
 
 async fn search(app: App, mut call: Call, read: Read) -> Answer {
     let mut members = members(&app, &mut call, BYTES_MAX).await?;
-    let options = object(&mut members, "", "options")?.unwrap_or_default();
-    let with_reasons = asks_for_reasons(&options, &call.parts.headers);
+    let with_reasons = asks_for_reasons(members.get("options"), &call.parts.headers);
     let page = object(&mut members, "", "page")?;
     let search = read(&mut members)?;
     let mark = mark(&app, call.parts.uri.path(), &search, page.as_ref());
@@ -130,22 +129,17 @@ fn found(
     let Place { at: from, moment } = begin(ledger, from)?;
     let Search { sought, circumstances } = search;
     let conditions = circumstances.searching();
-    let mut results: Vec<Value> = Vec::new();
-    let next = sought.and_then(|sought| {
-        let mut search = Searching::begin(ledger.read().index(), sought, moment, from);
-        walk(ledger, limit, |index, budget| {
-            let more = search.step(index, &|asked, text| conditions.evaluate(asked, text), budget);
-            let found = more.len();
-            results.extend(more);
-            (found, search.at())
-        })
-    });
+    let (results, next) = match sought {
+        None => (Vec::new(), None),
+        Some(sought) => {
+            let mut search = Searching::begin(ledger.read().index(), sought, moment, from);
+            walk(ledger, from, limit, |index, budget| {
+                let found = search.step(index, &|asked, text| conditions.evaluate(asked, text), budget);
+                (found, search.at())
+            })
+        }
+    };
     let mut shown = Map::new();
-    if with_reasons {
-        let Moment { interval, height } = moment;
-        let context = json!({ "at": interval.hi(), "height": height, "position": position_of(ledger, height)? });
-        shown.insert("context".into(), context);
-    }
     if is_paged || next.is_some() {
         let numbers = |at| {
             let [at, lo, hi, height] = Place { at, moment }.to_numbers();
@@ -153,6 +147,11 @@ fn found(
         };
         let token = next.map_or_else(String::new, |at| cursor::write(&numbers(at), mark));
         shown.insert("page".into(), json!({ "next_token": token, "count": results.len() }));
+    }
+    if with_reasons {
+        let Moment { interval, height } = moment;
+        let context = json!({ "at": interval.hi(), "height": height, "position": position_of(ledger, height)? });
+        shown.insert("context".into(), context);
     }
     shown.insert("results".into(), results.into());
     Ok(shown)

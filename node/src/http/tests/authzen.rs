@@ -111,10 +111,16 @@ async fn a_request_at_fault_is_told_its_fault() {
             cases.push((path.join("."), with(path, value)));
         }
     }
-    for path in [&["context"][..], &["options"], &["subject", "properties"], &["action", "properties"]] {
+    for path in [&["context"][..], &["subject", "properties"], &["action", "properties"]] {
         for value in [json!(null), json!(1), json!("x"), json!([])] {
             cases.push((path.join("."), with(path, value)));
         }
+    }
+    // Of these only a batch has any.
+    for value in [json!(null), json!(1), json!("x"), json!([]), json!({"evaluations_semantic": 5})] {
+        let body = with(&["options"], value);
+        assert_eq!(world.post_json(EVALUATION, &body).await.status, 200, "{body}");
+        assert_eq!(world.post_json(EVALUATIONS, &body).await.status, 400, "{body}");
     }
     for (field, body) in cases {
         for path in [EVALUATION, EVALUATIONS] {
@@ -305,9 +311,45 @@ async fn the_configuration_says_where_everything_is() {
             "search_action_endpoint": "http://127.0.0.1:7001/access/v1/search/action",
         })
     );
-    for host in ["", "a b", "me@here", "h/x"] {
-        assert_eq!(world.call(Method::GET, path, &[("host", host)], Vec::new()).await.status, 400, "{host:?}");
+    assert_eq!(reply.header("cache-control"), Some("max-age=3600"));
+    for host in ["", "a b", "me@here", "h/x", "h:99999999", "h:", ":80"] {
+        let reply = world.call(Method::GET, path, &[("host", host)], Vec::new()).await;
+        assert_eq!(reply.status, 400, "{host:?}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{host:?}");
     }
+    let two = [("host", "pdp.example"), ("host", "pdp.example")];
+    for path in [path, "/v1/status"] {
+        assert_eq!(world.call(Method::GET, path, &two, Vec::new()).await.status, 400, "{path}");
+    }
+}
+
+/// What the configuration says of the node's address.
+async fn address_told(router: axum::Router, target: &str, host: &str) -> String {
+    let near = super::super::access::Peer([127, 0, 0, 1].into());
+    let request = axum::http::Request::builder().uri(target).header("host", host).extension(near);
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let shown: Value = serde_json::from_slice(&bytes).unwrap();
+    let address = shown["policy_decision_point"].as_str().unwrap();
+    assert_eq!(shown["search_action_endpoint"], format!("{address}/access/v1/search/action"));
+    address.to_owned()
+}
+
+#[tokio::test]
+async fn the_configuration_says_where_the_node_was_called_or_what_it_was_told() {
+    let world = World::new();
+    let path = "/.well-known/authzen-configuration";
+    // The target of a request names where it goes, if it does.
+    for (target, address) in [
+        (path, "https://else.example"),
+        ("http://pdp.example/.well-known/authzen-configuration", "https://pdp.example"),
+    ] {
+        assert_eq!(address_told(world.api().into_router(), target, "else.example").await, address);
+    }
+    let url = crate::config::PublicUrl::try_from("https://pdp.example:8443".to_owned()).unwrap();
+    let api = world.api().called_at(Some(url));
+    assert_eq!(address_told(api.into_router(), path, "10.0.0.1:7001").await, "https://pdp.example:8443");
 }
 
 #[tokio::test]

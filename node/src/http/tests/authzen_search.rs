@@ -203,11 +203,16 @@ async fn a_search_at_fault_is_told_its_fault() {
             ("page", json!({"token": ""}), "page.token"),
             ("page", json!({"token": "0-1-1-1-10-abcdefabcdef"}), "page.token"),
             ("page", json!({"properties": 1}), "page.properties"),
-            ("options", json!([]), "options"),
         ] {
             let mut asked = body.clone();
             asked[member] = wrong;
             fault(&asked, field).await;
+        }
+        // The standard names no options of a search.
+        for options in [json!([]), json!(null), json!({"evaluations_semantic": 5})] {
+            let mut asked = body.clone();
+            asked["options"] = options;
+            assert_eq!(world.post_json(path, &asked).await.status, 200, "{asked}");
         }
         let reply = world.call(Method::GET, path, &[], Vec::new()).await;
         assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")));
@@ -331,6 +336,36 @@ async fn pages_neither_skip_nor_repeat_while_the_log_grows() {
         .await;
         let want: Vec<Value> = (0..20).map(|n| user(&format!("u{n}"))).collect();
         assert_eq!(found, want, "limit {limit}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_page_says_that_it_is_the_last() {
+    let world = fixture();
+    let readers = json!({"subject": {"type": "user"}, "action": {"name": "read"}, "resource": record("record-1")});
+    let reads = json!({"subject": user("alice"), "action": {"name": "read"}, "resource": {"type": "record"}});
+    let acts = json!({"subject": user("alice"), "resource": record("record-1")});
+    let nobodys = json!({"subject": user("nobody"), "resource": record("record-1")});
+    for (path, body, found) in
+        [(SUBJECT, &readers, 2), (RESOURCE, &reads, 1), (ACTION, &acts, 2), (ACTION, &nobodys, 0)]
+    {
+        for limit in 0..=3 {
+            let mut asked = body.clone();
+            asked["page"] = json!({ "limit": limit });
+            let mut left: usize = found;
+            loop {
+                let answer = answer(&world, path, &asked).await;
+                let count = answer["results"].as_array().unwrap().len();
+                assert_eq!(count, left.min(limit), "{asked}");
+                left -= count;
+                let token = &answer["page"]["next_token"];
+                assert_eq!(*token == json!(""), left == 0, "{asked}: {answer}");
+                if left == 0 || limit == 0 {
+                    break;
+                }
+                asked["page"] = json!({ "token": token });
+            }
+        }
     }
 }
 

@@ -27,7 +27,7 @@ async fn strangers_learn_that_the_node_lives_and_nothing_else() {
         } else {
             assert_eq!(reply.problem(), (401, "unauthenticated".to_owned(), None), "{method} {path}");
         }
-        assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{method} {path}");
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer realm=\"writ\""), "{method} {path}");
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{method} {path}");
     }
     assert_eq!(open, ["/healthz"]);
