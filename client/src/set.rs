@@ -101,18 +101,18 @@ impl SetDraft {
         self.draft.keys_to_look_up()
     }
 
-    /// The members, in file order: `found` being what is live, and `end` what ends the entry of an id.
+    /// The members, in file order: `found` being what is live, and `end` what ends the entry of an id that stands in a line.
     ///
     /// # Errors
     /// The rows that are at fault, or what `end` says.
     pub fn complete<E: From<Vec<Refused>>>(
         self,
         found: Found,
-        end: impl Fn(&str) -> Result<SetMember, E>,
+        end: impl Fn(u64, &str) -> Result<SetMember, E>,
     ) -> Result<Vec<Lined>, E> {
         let mut members = members_of(&self.draft.complete(found).rows)?;
         for (line, id) in &self.ends {
-            members.push((*line, end(id)?));
+            members.push((*line, end(*line, id)?));
         }
         // Members of one line keep their order.
         members.sort_by_key(|(line, _)| *line);
@@ -140,7 +140,7 @@ mod tests {
         let (chain, authority) = (Digest([7; 32]), "org1".parse().unwrap());
         let file = read(text.as_bytes(), &authority).unwrap();
         let draft = file.draft(&chain, &authority, LedgerTime::from_millis(1_800_000_000_000).unwrap()).unwrap();
-        draft.complete(Found::new(), |id| {
+        draft.complete(Found::new(), |_, id| {
             Ok(SetMember::Revoke(Revoke { target: RecordId(Digest::of(&[id.as_bytes()])), effect: Effect::Grant }))
         })
     }

@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Not before this position: the `position` of a receipt or an answer
     #[arg(long, value_name = "TOKEN")]
     at_least: Option<String>,
-    /// A circumstance that conditions may look at; JSON, or else a text
+    /// A circumstance that conditions may look at, once for each; JSON, or else a text
     #[arg(long, value_name = "NAME=VALUE")]
     context: Vec<String>,
     /// Show all reasons: every entry that bears on it, roles, interval
@@ -187,8 +187,8 @@ fn considered(one: &ConsideredEntry, now: LedgerTime) -> Vec<Cell> {
     let counts = match (one.verdict, one.access) {
         (Verdict::Applies, Effect::Grant) => Cell::of("yes").painted(Style::green),
         (Verdict::Applies, Effect::Deny) => Cell::of("yes").painted(Style::red),
-        (Verdict::Unclear, Effect::Deny) => Cell::of(format!("in doubt: {}", obstacles())).painted(Style::red),
-        (Verdict::Unclear, Effect::Grant) => Cell::of(format!("not in doubt: {}", obstacles())).painted(Style::yellow),
+        (Verdict::Unclear, Effect::Deny) => Cell::of(format!("yes, in doubt: {}", obstacles())).painted(Style::red),
+        (Verdict::Unclear, Effect::Grant) => Cell::of(format!("no, in doubt: {}", obstacles())).painted(Style::yellow),
         (Verdict::DoesNotApply, _) => Cell::of(format!("no: {}", obstacles())),
     };
     vec![Cell::of(short(&one.id.0)), Cell::of(format!("{does} {sub} {act} on {obj}")), counts]

@@ -41,7 +41,7 @@ Each line is a tuple as `writ import` reads it (sub, obj, act, access, iss, exp,
 ends one entry. access is `granted` (the default), `denied`, or `revoked`, which ends your own live entries on exactly
 that sub, obj and act. All of it takes effect in one instant, or none of it does; 64 at most, and 8 KiB.
 With --unchanged-since it is taken only if meanwhile nobody stated or ended an entry on exactly these subjects and
-objects: of two sets that race for one, exactly one is taken, and the other ends with the code `conflict`.";
+objects: of two sets that race for one, exactly one is taken, and the other is refused (code `conflict` with --json).";
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
     let bytes = read_file(&options.file)?;
@@ -61,7 +61,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
             Appender::new(&client, &reader).live(&keys, now).map_err(|error: AppendError| Failure::from(error))?
         }
     };
-    let members = draft.complete(found, |id| end_of(id, &client, context))?;
+    let members = draft.complete(found, |line, id| {
+        end_of(id, &client, context).map_err(|failure| failure.about(&format!("line {line}")))
+    })?;
     if members.is_empty() {
         let detail = format!("`{}` makes no set: nothing in it states or ends an entry", options.file.display());
         return Err(Failure::failed(detail).code("bad_file"));

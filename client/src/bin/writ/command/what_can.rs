@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// To objects of this type only
     #[arg(long = "type", value_name = "TYPE")]
     type_: Option<String>,
-    /// A circumstance that conditions may look at; JSON, or else a text
+    /// A circumstance that conditions may look at, once for each; JSON, or else a text
     #[arg(long = "context", value_name = "NAME=VALUE")]
     told: Vec<String>,
     #[command(flatten)]

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// The action; without it, every action
     #[arg(long, value_name = "ACTION")]
     act: Option<String>,
-    /// A circumstance that conditions may look at; JSON, or else a text
+    /// A circumstance that conditions may look at, once for each; JSON, or else a text
     #[arg(long = "context", value_name = "NAME=VALUE")]
     told: Vec<String>,
     #[command(flatten)]

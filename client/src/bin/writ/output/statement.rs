@@ -128,7 +128,10 @@ pub(crate) fn says(authority: &AuthorityName, body: &Body) -> String {
                 format!("{authority} makes {protocol} the protocol version from height {height} on")
             }
         },
-        Body::Set(set) => format!("{authority} states {} things, all of them or none", set.members.len()),
+        Body::Set(set) => match set.members.len() {
+            1 => format!("{authority} states one thing as a set"),
+            count => format!("{authority} states {count} things, all of them or none"),
+        },
     }
 }
 
