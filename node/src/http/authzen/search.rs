@@ -9,6 +9,7 @@
 //! and the last one says that it is: the search is over when `next_token` is empty or there is no `page`.
 
 use axum::http::StatusCode;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use writ_proto::decision::Moment;
 use writ_proto::index::{Index, TextId};
@@ -70,6 +71,23 @@ fn mark(app: &App, path: &str, search: &Search, page: Option<&Map<String, Value>
     cursor::mark(&[&chain, path, &sought, &told[0], &told[1], &told[2], &told[3], &properties])
 }
 
+/// The answer. `page` comes first, so that who reads it as it comes knows what to expect.
+#[derive(Serialize)]
+struct Found {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Value>,
+    results: Vec<Value>,
+}
+
+/// What the page is of the whole.
+#[derive(Serialize)]
+struct Shown {
+    next_token: String,
+    count: usize,
+}
+
 /// Which page is asked for.
 struct Page {
     from: Option<Place>,
@@ -123,7 +141,7 @@ fn found(
     page: Option<Page>,
     mark: &str,
     with_reasons: bool,
-) -> Result<Map<String, Value>, ApiError> {
+) -> Result<Found, ApiError> {
     let is_paged = page.is_some();
     let Page { from, limit } = page.unwrap_or(Page { from: None, limit: LIMIT_MAX as usize });
     let Place { at: from, moment } = begin(ledger, from)?;
@@ -139,22 +157,19 @@ fn found(
             })
         }
     };
-    let mut shown = Map::new();
-    if is_paged || next.is_some() {
-        let numbers = |at| {
-            let [at, lo, hi, height] = Place { at, moment }.to_numbers();
-            [at, lo, hi, height, limit as u64]
-        };
-        let token = next.map_or_else(String::new, |at| cursor::write(&numbers(at), mark));
-        shown.insert("page".into(), json!({ "next_token": token, "count": results.len() }));
-    }
-    if with_reasons {
-        let Moment { interval, height } = moment;
-        let context = json!({ "at": interval.hi(), "height": height, "position": position_of(ledger, height)? });
-        shown.insert("context".into(), context);
-    }
-    shown.insert("results".into(), results.into());
-    Ok(shown)
+    let context = match with_reasons {
+        true => Some(
+            json!({ "at": moment.interval.hi(), "height": moment.height, "position": position_of(ledger, moment.height)? }),
+        ),
+        false => None,
+    };
+    let token = |at| {
+        let [at, lo, hi, height] = Place { at, moment }.to_numbers();
+        cursor::write(&[at, lo, hi, height, limit as u64], mark)
+    };
+    let page = (is_paged || next.is_some())
+        .then(|| Shown { next_token: next.map_or_else(String::new, token), count: results.len() });
+    Ok(Found { page, context, results })
 }
 
 /// Where this page begins.

@@ -484,4 +484,7 @@ async fn a_page_tells_its_moment_to_who_asks() {
     let second = answer(&world, ACTION, &next).await;
     assert_eq!(first["context"]["height"], 1);
     assert_eq!(first["context"], second["context"]);
+    let text = world.post_json(ACTION, &next).await.text();
+    let at = ["page", "context", "results"].map(|member| text.find(&format!("\"{member}\":")).unwrap());
+    assert!(at.is_sorted(), "who reads it as it comes knows the page first: {text}");
 }
