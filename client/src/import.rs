@@ -26,6 +26,8 @@
 //! | [`whole`] | the whole file as one set, all or nothing |
 //! | [`preview`] | the same plan, told by a node instead of sent |
 
+#[cfg(test)]
+mod fixtures;
 pub mod journal;
 pub mod plan;
 pub mod preview;

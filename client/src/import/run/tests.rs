@@ -3,31 +3,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use writ_proto::genesis::{Genesis, Parameters};
-use writ_proto::key::SecretKey;
 use writ_proto::name::{ActionPattern, Pattern, Side};
 use writ_proto::record::{Access, Effect};
 
 use super::*;
+use crate::import::fixtures::{at, author};
 use crate::import::plan::Target;
 use crate::import::rows::{Format, read};
-
-fn author() -> Author {
-    let genesis = Genesis {
-        protocol: 1,
-        chain: "test".into(),
-        time: LedgerTime::EPOCH,
-        parameters: Parameters::default(),
-        authorities: Vec::new(),
-        root_quorum: 1,
-        validators: Vec::new(),
-    };
-    Author::new(&genesis, "org1".parse().unwrap(), SecretKey::from_seed(&[1; 32]))
-}
-
-fn at(hour: u64) -> LedgerTime {
-    LedgerTime::from_millis(1_800_000_000_000 + hour * 3_600_000).unwrap()
-}
 
 /// A ledger in memory that stops after some records, as one does whose node or client is killed.
 #[derive(Clone, Debug, Default)]

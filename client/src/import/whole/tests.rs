@@ -1,31 +1,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use writ_proto::genesis::{Genesis, Parameters};
-use writ_proto::key::SecretKey;
 use writ_proto::record::Effect;
 
 use super::*;
+use crate::import::fixtures::{at, author};
 use crate::import::import;
 use crate::import::plan::Target;
 use crate::import::rows::{Format, Key, read};
-
-fn author() -> Author {
-    let genesis = Genesis {
-        protocol: 2,
-        chain: "test".into(),
-        time: LedgerTime::EPOCH,
-        parameters: Parameters::default(),
-        authorities: Vec::new(),
-        root_quorum: 1,
-        validators: Vec::new(),
-    };
-    Author::new(&genesis, "org1".parse().unwrap(), SecretKey::from_seed(&[1; 32]))
-}
-
-fn at(hour: u64) -> LedgerTime {
-    LedgerTime::from_millis(1_800_000_000_000 + hour * 3_600_000).unwrap()
-}
 
 /// When whoever imports is killed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
