@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use writ_proto::hash::{Digest, Domain};
-use writ_proto::record::{AuthorityName, Body, Effect, Nonce, RecordId, Revoke, Statement};
+use writ_proto::record::{Access, AuthorityName, Body, Effect, Nonce, RecordId, Revoke, Statement};
 use writ_proto::time::LedgerTime;
 
 use super::rows::{Key, Row, RowFault, Wish};
@@ -134,6 +134,14 @@ impl Target {
     /// What ends it.
     pub fn revoke(&self) -> Revoke {
         Revoke { target: self.id, effect: self.effect }
+    }
+}
+
+impl PlannedRow {
+    /// Whether it states an entry that has ended by `now`: it never holds, if it comes into the log then.
+    pub fn has_ended(&self, now: LedgerTime) -> bool {
+        let Ok(Deed::State { body, .. }) = &self.deed else { return false };
+        matches!(&**body, Body::Access(Access { exp: Some(exp), .. }) if *exp <= now)
     }
 }
 

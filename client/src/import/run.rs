@@ -81,6 +81,8 @@ pub struct Summary {
     pub refused: u64,
     /// Which ones and why, in file order.
     pub refusals: Vec<Refused>,
+    /// Lines of entries that are in the log now, were not before, and had ended by then: they never hold.
+    pub ended: Vec<u64>,
     /// The set that all of it is, where it was imported as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<RecordId>,
@@ -167,7 +169,7 @@ where
     let tallies = send(ledger, author, &planned, &mut progress)?;
     progress(total);
 
-    let (summary, forgotten) = tally(&planned, tallies);
+    let (summary, forgotten) = tally(&planned, tallies, now);
     journal.finish(&forgotten, planned.len(), now)?;
     Ok(summary)
 }
@@ -361,7 +363,7 @@ impl<'a, E: std::error::Error + 'static> Packer<'a, E> {
 }
 
 /// The summary, and the rows that left no trace in the log and may be corrected.
-fn tally(planned: &[PlannedRow], tallies: Vec<Tally>) -> (Summary, Vec<Nonce>) {
+fn tally(planned: &[PlannedRow], tallies: Vec<Tally>, now: LedgerTime) -> (Summary, Vec<Nonce>) {
     let mut summary = Summary { rows: planned.len() as u64, ..Summary::default() };
     let mut forgotten = Vec::new();
     for (row, tally) in planned.iter().zip(tallies) {
@@ -378,6 +380,7 @@ fn tally(planned: &[PlannedRow], tallies: Vec<Tally>) -> (Summary, Vec<Nonce>) {
             }
         } else if tally.appended > 0 {
             *(if is_withdrawal { &mut summary.revoked } else { &mut summary.appended }) += 1;
+            summary.ended.extend(row.has_ended(now).then_some(row.line));
         } else if tally.duplicate > 0 {
             summary.duplicate += 1;
         } else {

@@ -158,8 +158,9 @@ where
         }
         Some(Settled::Duplicate { .. }) => summary.duplicate = total,
         Some(Settled::Appended { .. }) | None => {
-            for PlannedRow { deed, .. } in &planned {
-                match deed {
+            for row in &planned {
+                summary.ended.extend(row.has_ended(now).then_some(row.line));
+                match &row.deed {
                     Ok(Deed::Withdraw { targets }) if targets.is_empty() => summary.nothing_to_revoke += 1,
                     Ok(Deed::Withdraw { targets }) => {
                         summary.revoked += 1;

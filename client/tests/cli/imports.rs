@@ -119,6 +119,45 @@ fn the_same_rows_in_another_file_are_the_same_records_and_that_is_said() {
 }
 
 #[test]
+fn entries_that_have_ended_already_are_taken_and_warned_of_once() {
+    let rows = |past: usize| {
+        let row = |n| format!("p{n},x,{},2020-01-01\n", if n % 2 == 0 { "granted" } else { "denied" });
+        let past: String = (0..past).map(row).collect();
+        format!("sub,obj,access,exp\na,x,granted,+8h\nb,x,granted,\n{past}a,y,revoked,\n")
+    };
+    let warnings = |err: &str| err.lines().filter(|line| line.contains("ended")).map(str::to_owned).collect::<Vec<_>>();
+    for atomic in [&[][..], &["--atomic"]] {
+        for (past, want) in [
+            (0, None),
+            (1, Some("warning: the entry of line 4 had ended already: it will never hold")),
+            (3, Some("warning: 3 entries had ended already: they will never hold; lines 4, 5 and 6")),
+            (5, Some("warning: 5 entries had ended already: they will never hold; lines 4, 5, 6, 7 and 8")),
+            (9, Some("warning: 9 entries had ended already: they will never hold; lines 4, 5, 6, 7, 8 and 4 more")),
+        ] {
+            let world = World::new(&["org1"]);
+            let file = world.write("rows.csv", &rows(past));
+            let import = [&["import", &file][..], atomic].concat();
+            let said = world.sign("org1", &import).expect(0);
+            assert_eq!(warnings(&said.err), Vec::from_iter(want), "{past} {atomic:?}");
+            assert_eq!(world.node.entries().len(), past + 2, "they are entries like all others");
+            // What is in the log already may have held since, and was told of when it came.
+            assert!(warnings(&world.sign("org1", &import).expect(0).err).is_empty(), "{past} {atomic:?}");
+        }
+        let world = World::new(&["org1"]);
+        let file = world.write("rows.csv", &rows(9));
+        let import = [&["import", &file, "--json"][..], atomic].concat();
+        let summary = world.sign("org1", &import).expect(0).json();
+        assert_eq!(summary["ended"], serde_json::json!([4, 5, 6, 7, 8, 9, 10, 11, 12]), "{summary}");
+        let summary = world.sign("org1", &import).expect(0).json();
+        assert_eq!(summary["ended"], serde_json::json!([]), "{summary}");
+    }
+    // What is refused is told so, and no more.
+    let world = World::new(&["org1"]);
+    let file = world.write("rows.csv", "sub,obj,exp\na*,x,2020-01-01\n");
+    assert!(warnings(&world.sign("org1", &["import", &file]).expect(1).err).is_empty());
+}
+
+#[test]
 fn a_node_that_stumbles_costs_time_and_nothing_else() {
     let rows: String =
         (0..30).map(|n| format!("u{n},x,granted\n")).chain((0..9).map(|n| format!("u{n},x,revoked\n"))).collect();

@@ -23,6 +23,9 @@ use crate::output::{Cell, Style, Table, clean, print, print_line};
 /// Refused rows that are listed at most; all of them with `--json`.
 const LISTED_MAX: usize = 50;
 
+/// Lines of entries that had ended already that are named at most; all of them with `--json`.
+const LINES_MAX: usize = 5;
+
 /// What to import.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -51,7 +54,8 @@ Columns or members: sub, obj, act, access, iss, exp, ref, cond; only sub and obj
 act. Rows take effect in file order. A file may be imported again, also after a crash: nothing is added or
 taken away twice. Rows may be added to it, and those that were refused may be corrected. With --atomic all
 rows take effect in one instant or none does, and a file that was imported so stays as it is.
-With --json the counts and refusals; with --dry-run also notes, changes, at, height and more.";
+With --json the counts and refusals, and `ended`, the lines of entries that had ended already; with
+--dry-run the counts and refusals, and notes, changes, at, height and more.";
 
 pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure> {
     let file = &options.file;
@@ -92,6 +96,9 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
         let text = "some rows are in the ledger already, from another file or journal: an equal row of the same authority is the same \
                     record. To say a thing again, tell the rows apart, by `ref` for example";
         context.say("note:", text);
+    }
+    if let Some(text) = ended(&summary.ended) {
+        context.say("warning:", &text);
     }
     if context.json() {
         print_line(&serde_json::to_string(&summary).expect("counts and texts are JSON"))?;
@@ -155,6 +162,23 @@ fn of_preview(stop: Stop<AppendError>) -> Failure {
         }
         stop => of_stop(stop),
     }
+}
+
+/// What is said of entries that had ended when they came into the log, by their lines.
+fn ended(lines: &[u64]) -> Option<String> {
+    let shown: Vec<String> = lines.iter().take(LINES_MAX).map(u64::to_string).collect();
+    let (last, first) = shown.split_last()?;
+    let count = lines.len();
+    Some(match (first, count - shown.len()) {
+        ([], _) => format!("the entry of line {last} had ended already: it will never hold"),
+        (first, 0) => {
+            format!("{count} entries had ended already: they will never hold; lines {} and {last}", first.join(", "))
+        }
+        (_, more) => {
+            let shown = shown.join(", ");
+            format!("{count} entries had ended already: they will never hold; lines {shown} and {more} more")
+        }
+    })
 }
 
 fn words(summary: &Summary, style: Style) -> String {

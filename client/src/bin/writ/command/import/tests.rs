@@ -16,6 +16,7 @@ fn a_summary_is_as_it_was_looked_at() {
         entries_revoked: 9,
         nothing_to_revoke: 1,
         refused: 2,
+        ended: Vec::new(),
         refusals: vec![refused(6, Some("sub"), "no \u{1b}name"), refused(12_011, None, "3 cells")],
         set: None,
     };
