@@ -345,6 +345,7 @@ fn sets_are_prepared_previewed_and_refused_by_their_members() {
         ("changed", json!({ "set": [tuple("ada")], "unchanged_since": 0 }), "conflict", "set[0]"),
         ("a future", json!({ "set": [tuple("ada")], "unchanged_since": 10_000 }), "not_found", "unchanged_since"),
         ("no size", json!({ "set": [tuple("ada")], "unchanged_since": "soon" }), "bad_request", "unchanged_since"),
+        ("no object", json!({ "set": [tuple("ada"), "bob"] }), "bad_request", "set[1]"),
         ("no set", json!({ "entry": tuple("ada"), "unchanged_since": 1 }), "bad_request", "unchanged_since"),
         ("two things", json!({ "entry": tuple("ada"), "set": [tuple("ada")] }), "bad_request", "set"),
     ] {

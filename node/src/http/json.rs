@@ -61,6 +61,19 @@ impl Members {
         }
     }
 
+    /// The members of an object that stands in a list. If it is none no member is at fault: its place says which it is.
+    pub(super) fn of_item(value: Value) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            other => Err(ApiError::whole("bad_request", format!("{}, expected an object", kind(&other)))),
+        }
+    }
+
+    /// Whether a member is there, whatever it is.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A member, if it is there and not `null`.
     pub(super) fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, ApiError> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };

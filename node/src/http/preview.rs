@@ -103,15 +103,14 @@ impl Wish {
 }
 
 impl Statement {
-    fn read(mut value: Value, at: usize, authority: &AuthorityName) -> Result<Self, ApiError> {
-        if value.get("revoke").is_some() {
-            let mut members = Members::of(value, "statements")?;
+    fn read(value: Value, at: usize, authority: &AuthorityName) -> Result<Self, ApiError> {
+        let mut members = Members::of_item(value)?;
+        if members.has("revoke") {
             let target: String = members.require("revoke")?;
             members.finish()?;
             return Ok(Self::Revoke(id_of(&target, "revoke")?));
         }
-        if value.get("withdraw").is_some() {
-            let mut members = Members::of(value, "statements")?;
+        if members.has("withdraw") {
             let target: usize = members.require("withdraw")?;
             members.finish()?;
             if target >= at {
@@ -120,13 +119,8 @@ impl Statement {
             }
             return Ok(Self::Withdraw(target));
         }
-        let id = value.as_object_mut().and_then(|members| members.remove("id"));
-        let id = match id {
-            None | Some(Value::Null) => None,
-            Some(Value::String(id)) => Some(id_of(&id, "id")?),
-            Some(_) => return Err(ApiError::bad("id", "`id` is no text, expected the id of a record")),
-        };
-        Ok(Self::State { access: read_tuple(value, authority)?, id })
+        let id = members.take::<String>("id")?.map(|id| id_of(&id, "id")).transpose()?;
+        Ok(Self::State { access: read_tuple(members, authority)?, id })
     }
 
     /// The same in the terms of the state.

@@ -474,7 +474,7 @@ fn read_wish(bytes: &[u8]) -> Result<Wish, ApiError> {
         return Err(ApiError::bad("unchanged_since", "`unchanged_since` is for a `set`, found none"));
     }
     let what = match (entry, revoke, set) {
-        (Some(entry), None, None) => What::Entry(read_tuple(entry, &authority)?),
+        (Some(entry), None, None) => What::Entry(read_tuple(Members::of(entry, "entry")?, &authority)?),
         (None, Some(target), None) => What::Revoke(id_of(&target, "revoke")?),
         (None, None, Some(set)) => What::Set(SetWish::read(set, since, &authority)?),
         (None, None, None) => {
@@ -491,8 +491,7 @@ fn read_wish(bytes: &[u8]) -> Result<Wish, ApiError> {
 }
 
 /// The entry that a tuple states, which `authority` would sign.
-pub(super) fn read_tuple(value: Value, authority: &AuthorityName) -> Result<Access, ApiError> {
-    let mut members = Members::of(value, "entry")?;
+pub(super) fn read_tuple(mut members: Members, authority: &AuthorityName) -> Result<Access, ApiError> {
     let tuple = Tuple {
         sub: members.require("sub")?,
         obj: members.require("obj")?,

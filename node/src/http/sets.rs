@@ -40,10 +40,10 @@ impl SetWish {
 
 impl MemberWish {
     fn read(value: Value, authority: &AuthorityName) -> Result<Self, ApiError> {
-        if value.get("revoke").is_none() {
-            return Ok(Self::Entry(read_tuple(value, authority)?));
+        let mut members = Members::of_item(value)?;
+        if !members.has("revoke") {
+            return Ok(Self::Entry(read_tuple(members, authority)?));
         }
-        let mut members = Members::of(value, "set")?;
         let target: String = members.require("revoke")?;
         members.finish()?;
         Ok(Self::Revoke(id_of(&target, "revoke")?))
@@ -87,8 +87,8 @@ pub(super) fn renamed(error: ApiError) -> ApiError {
 
 fn in_member(error: ApiError, place: usize) -> ApiError {
     let field = match error.field.as_deref() {
-        Some(field) if field != "set" => format!("set[{place}].{field}"),
-        _ => format!("set[{place}]"),
+        Some(field) => format!("set[{place}].{field}"),
+        None => format!("set[{place}]"),
     };
     error.blaming(Some(field.into()))
 }

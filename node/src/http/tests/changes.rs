@@ -358,6 +358,8 @@ async fn statements_that_would_be_refused_are_told_and_left_out() {
             {"withdraw": 0},
             {"sub": "jo", "obj": "file:acl/x", "id": "x"},
             7,
+            {"sub": "jo", "obj": "file:acl/x", "id": 5},
+            {"revoke": null},
             {"sub": "jo", "obj": "file:acl/x", "act": "read"},
         ]),
     )
@@ -385,7 +387,10 @@ async fn statements_that_would_be_refused_are_told_and_left_out() {
             (9, "bad_request", "revoke"),
             (10, "bad_request", "withdraw"),
             (12, "bad_request", "id"),
-            (13, "bad_request", "entry"),
+            // It is no member of anything: its place says which it is.
+            (13, "bad_request", "-"),
+            (14, "bad_request", "id"),
+            (15, "bad_request", "revoke"),
         ]
     );
     let read = json!([{"act": "read", "except": []}]);
