@@ -42,7 +42,7 @@ fn differences_and_previews_agree_with_the_answers_before_and_after() {
         let told = preview(http, by, proposals);
         assert_eq!(http.status().height, before, "a preview changes nothing");
         let results = http.submit_batch(&records).results;
-        let refused: Vec<usize> = told.refused.iter().map(|refusal| refusal.statement).collect();
+        let refused: Vec<usize> = told.refused.iter().filter_map(|refusal| refusal.statement).collect();
         let taken = |result: &BatchResult| match result {
             BatchResult::Receipt(receipt) => receipt.status == RecordStatus::Committed,
             BatchResult::Problem(_) => false,

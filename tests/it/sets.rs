@@ -360,6 +360,13 @@ fn sets_are_prepared_previewed_and_refused_by_their_members() {
     let told: Value = post("/v1/preview", &preview).expect(200, "a preview");
     assert_eq!((&told["changes"], &told["refused"][0]["statement"]), (&json!([]), &json!(1)), "none of it is taken");
     assert_eq!(told["refused"][0]["code"], "forbidden");
+    // A fault of the set as a whole is of no statement.
+    let preview = json!({
+        "issuingAuth": "org1", "statements": [tuple("bob")], "atomic": true, "unchanged_since": 10_000,
+    });
+    let told: Value = post("/v1/preview", &preview).expect(200, "a preview");
+    let fault = &told["refused"][0];
+    assert_eq!((&fault["statement"], &fault["field"]), (&Value::Null, &json!("unchanged_since")), "{told}");
 
     // Of a record itself, the answer names the member.
     let bad = set(issuer, vec![gives("bob", "file:a"), ends(foreign.id)], None);
@@ -387,6 +394,12 @@ fn a_chain_of_protocol_1_takes_sets_from_the_height_on_that_its_roots_name() {
     let problem = node.http().try_submit(&say(), "wait=committed").expect("an answer").problem().expect("a problem");
     assert_eq!((problem.status, problem.code.as_str(), problem.field.as_deref()), (400, "unsupported", Some("record")));
     assert!(problem.detail.contains("need protocol 2") && problem.detail.contains("under protocol 1"), "{problem:?}");
+    let statement = json!({ "sub": "ada", "obj": "file:a", "act": "read" });
+    let preview = json!({ "issuingAuth": "org1", "statements": [statement], "atomic": true }).to_string();
+    let told: Value = node.http().post("/v1/preview", "application/json", preview.as_bytes()).expect(200, "a preview");
+    let fault = &told["refused"][0];
+    let found = [&fault["statement"], &fault["code"], &fault["field"], &fault["detail"]];
+    assert_eq!(found, [&Value::Null, &json!("unsupported"), &json!("record"), &json!(problem.detail)]);
     let first = node.http().status().height + 9;
     let activate = Body::Parameter(ParameterChange::Activate { protocol: 2, height: first });
     node.http().submit(&issuer.sign(activate));
@@ -425,6 +438,11 @@ fn the_program_makes_sets_and_imports_files_whole() {
     let dry = run(&["set", &file, "--dry-run"]).expect(0);
     assert!(dry.out.contains("ada") && dry.out.contains("bob"), "{dry:?}");
     assert_eq!(http.status().log_size.to_string(), size, "nothing was sent");
+    // A fault of the whole set is of none of its members, dry and in earnest.
+    let future = ["set", &file, "--unchanged-since", "10000"];
+    let (dry, real) = (run(&[&future[..], &["--dry-run"]].concat()).expect(0), run(&future).expect(1));
+    assert!(dry.out.contains("not_found  unchanged_since  no log of size 10000"), "{dry:?}");
+    assert!(real.err.contains("no log of size 10000") && !real.err.contains("members["), "{real:?}");
     let receipt: Value = run(&["set", &file, "--unchanged-since", &position, "--json"]).expect(0).json();
     assert_eq!((receipt["status"].as_str(), receipt["entries"].as_array().map(Vec::len)), (Some("committed"), Some(1)));
     let lost = run(&["set", &file, "--unchanged-since", &size]).expect(1);
@@ -443,6 +461,14 @@ fn the_program_makes_sets_and_imports_files_whole() {
     grant();
     let dry: Value = run(&["import", &rows_path, "--atomic", "--dry-run", "--json"]).expect(0).json();
     assert_eq!((dry["appended"].as_u64(), dry["revoked"].as_u64()), (Some(2), Some(1)), "{dry}");
+    let future = ["import", &rows_path, "--atomic", "--unchanged-since", "10000", "--json"];
+    let (dry, real) = (run(&[&future[..], &["--dry-run"]].concat()).expect(0), run(&future).expect(1));
+    let (dry, real): (Value, Value) = (dry.json(), real.json());
+    for count in ["rows", "appended", "revoked", "refused", "refusals"] {
+        assert_eq!(dry[count], real[count], "{count}: {dry} {real}");
+    }
+    let refusal = json!([dry["refusals"][0]["line"], dry["refusals"][0]["code"], dry["refusals"][0]["field"]]);
+    assert_eq!((refusal, &dry["refused"]), (json!([0, "not_found", "unchanged_since"]), &json!(3)), "{dry}");
     let before = http.status().log_size;
     let summary: Value = run(&["import", &rows_path, "--atomic", "--json"]).expect(0).json();
     assert_eq!((summary["appended"].as_u64(), summary["revoked"].as_u64()), (Some(2), Some(1)), "{summary}");
@@ -460,6 +486,8 @@ fn the_program_makes_sets_and_imports_files_whole() {
     std::fs::write(&many, (0..65).map(line).collect::<String>()).expect("a writable folder");
     let too_many = run(&["import", &text(&many), "--atomic"]).expect(1);
     assert!(too_many.err.contains("65 members") && too_many.err.contains("at most 64 members"), "{too_many:?}");
+    let dry = run(&["import", &text(&many), "--atomic", "--dry-run"]).expect(1);
+    assert!(dry.err.contains("65 members") && dry.err.contains("at most 64 members"), "{dry:?}");
 
     let export = folder.path().join("chain.writ");
     run(&["export", "--out", &text(&export)]).expect(0);

@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use writ_proto::api::{AccessChange, Idle, PreviewAnswer, PreviewAsked, Proposal, Since, Tuple};
-use writ_proto::record::{Body, RecordId};
+use writ_proto::api::{AccessChange, Idle, PreviewAnswer, PreviewAsked, Proposal, RefusedStatement, Since, Tuple};
+use writ_proto::record::{AtomicSet, Body, RecordId};
 use writ_proto::time::LedgerTime;
 
 use super::plan::{Deed, Draft, Found, Kept, Plan, PlannedRow};
 use super::rows::Row;
 use super::run::{Failure, Ledger, Refused};
-use super::whole::members_of;
+use super::whole::{NO_LINE, check_size, members_of};
 use crate::author::Author;
 
 /// Changes that are asked for: the most that a node tells.
@@ -98,9 +98,17 @@ where
         Mode::Rows => (false, None),
         Mode::Set(since) => (true, since),
     };
-    if atomic && let Err(refusals) = members_of(&planned) {
-        let rows = planned.len() as u64;
-        return Ok(Preview { rows, refused: rows, refusals, ..Preview::default() });
+    if atomic {
+        let members = match members_of(&planned) {
+            Ok(members) => members.into_iter().map(|(_, member)| member).collect(),
+            Err(refusals) => {
+                let rows = planned.len() as u64;
+                return Ok(Preview { rows, refused: rows, refusals, ..Preview::default() });
+            }
+        };
+        // Any size takes as many bytes.
+        let set = AtomicSet { members, unchanged_since: unchanged_since.as_ref().map(|_| 0) };
+        check_size(author.chain(), author.authority(), &set, 1)?;
     }
     let told = match script.statements.is_empty() {
         true => None,
@@ -112,7 +120,7 @@ where
         }
     };
     let told = script.tally(&planned, told);
-    if atomic && told.refused > 0 {
+    if atomic && !told.refusals.is_empty() {
         // None of it would be taken.
         let Preview { rows, refusals, at, height, .. } = told;
         return Ok(Preview { rows, refused: rows, refusals, at, height, ..Preview::default() });
@@ -165,7 +173,17 @@ impl Script {
         if let Some(told) = told {
             (preview.at, preview.height) = (Some(told.at), Some(told.height));
             (preview.changes, preview.more) = (told.changes, told.more);
-            refused.extend(told.refused.into_iter().map(|refusal| (refusal.statement, refusal)));
+            for refusal in told.refused {
+                match refusal.statement {
+                    Some(at) => {
+                        refused.insert(at, refusal);
+                    }
+                    None => {
+                        let RefusedStatement { code, field, detail, .. } = refusal;
+                        preview.refusals.push(Refused { line: NO_LINE, code, field, detail });
+                    }
+                }
+            }
             notes.extend(told.notes.into_iter().map(|note| (note.statement, note)));
         }
         for (row, own) in planned.iter().zip(&self.of_rows) {

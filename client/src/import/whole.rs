@@ -24,10 +24,6 @@ use super::rows::{Row, RowFault};
 use super::run::{Failure, Ledger, Refused, Settled, Summary};
 use crate::author::Author;
 
-/// Bytes of a signature with its key id, and of the count before them.
-const SIGNATURE_BYTES: usize = 32 + 64;
-const COUNT_BYTES: usize = 1;
-
 /// More than one record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -39,6 +35,9 @@ pub struct TooLarge {
     /// Bytes of its record, if it were one.
     pub bytes: usize,
 }
+
+/// The line of a fault that is of no line alone.
+pub const NO_LINE: u64 = 0;
 
 /// Something that a set makes or ends, and the line that says so.
 pub type Lined = (u64, SetMember);
@@ -87,8 +86,7 @@ pub fn check_size(
 ) -> Result<(), TooLarge> {
     let (body, nonce) = (Body::Set(set.clone()), Nonce([0; 16]));
     let statement = writ_proto::api::statement_of(*chain, authority.clone(), nonce, body, LedgerTime::EPOCH);
-    let signed = statement.signed_bytes().map_or(usize::MAX, |(bytes, _)| bytes.len());
-    let bytes = signed.saturating_add(COUNT_BYTES + signatures * SIGNATURE_BYTES);
+    let bytes = statement.record_bytes(signatures).unwrap_or(usize::MAX);
     let members = set.members.len();
     if members > SET_MEMBERS_MAX || bytes > RECORD_BYTES_MAX { Err(TooLarge { members, bytes }) } else { Ok(()) }
 }
@@ -175,10 +173,10 @@ where
     Ok(summary)
 }
 
-/// A fault of a set as one of the line that says the member at fault; of the whole, it is of line 0.
+/// A fault of a set as one of the line that says the member at fault; of the whole, it is of [`NO_LINE`].
 pub fn blamed(members: &[Lined], fault: RowFault) -> Refused {
     let (place, field) = fault.field.as_deref().map_or((None, None), split);
-    let line = place.and_then(|place| Some(members.get(place)?.0)).unwrap_or(0);
+    let line = place.and_then(|place| Some(members.get(place)?.0)).unwrap_or(NO_LINE);
     Refused { line, code: fault.code, field: field.map(Into::into), detail: fault.detail }
 }
 

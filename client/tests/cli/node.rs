@@ -791,7 +791,7 @@ impl Chain {
                     || {
                         let (code, field) = ("not_found".into(), Some("revoke".into()));
                         let detail = "no record is in the log".into();
-                        refused.push(RefusedStatement { statement: at, code, field, detail });
+                        refused.push(RefusedStatement { statement: Some(at), code, field, detail });
                         Proposed::Known(None)
                     },
                     Proposed::Revoke,
@@ -806,12 +806,12 @@ impl Chain {
         }
         let preview = self.state.preview(authority, &proposed, writ_client::clock::now());
         refused.extend(preview.refused.iter().map(|(statement, refusal)| RefusedStatement {
-            statement: *statement,
+            statement: Some(*statement),
             code: refusal.code.as_str().into(),
             field: refusal.path(),
             detail: refusal.detail.clone(),
         }));
-        let is_refused = |at: usize| refused.iter().any(|refusal| refusal.statement == at);
+        let is_refused = |at: usize| refused.iter().any(|refusal| refusal.statement == Some(at));
         let remark = |(statement, proposed): (usize, &Proposed)| {
             let (note, entries) = match preview.remark(proposed, &|_, _| Truth::Indeterminate.into())? {
                 Remark::Known => (Idle::Known, Vec::new()),

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use writ_proto::api::{Idle, PreviewAnswer, RefusedStatement, Since, StatementNote};
-use writ_proto::record::{AtomicSet, AuthorityName, RecordId, SetMember};
+use writ_proto::api::{Idle, PreviewAnswer, RefusedStatement, Since, StatementNote, statement_of};
+use writ_proto::record::{Access, AtomicSet, AuthorityName, Body, Effect, Nonce, RecordId, Revoke, SetMember};
 use writ_proto::refusal::Refusal;
 use writ_proto::search::{Budget, Preview, Proposed, Remark};
 use writ_proto::state::{Authority, State};
+use writ_proto::time::LedgerTime;
 
 use super::body::Media;
 use super::changes::{Named, STEP_LOOKUPS, WORK_TIME_MAX};
@@ -20,7 +21,7 @@ use super::circumstances::unknown;
 use super::error::ApiError;
 use super::json::{Members, answer};
 use super::moment::caught_up;
-use super::records::{id_of, read_tuple, revocation};
+use super::records::{check_fits, id_of, read_tuple};
 use super::sets::{check_count, size_of};
 use super::{Answer, App, Call, TURN_TIME_MAX};
 use crate::ledger::Ledger;
@@ -47,7 +48,7 @@ struct Wish {
 
 /// A statement in its own words.
 enum Statement {
-    State { access: writ_proto::record::Access, id: Option<RecordId> },
+    State { access: Access, id: Option<RecordId> },
     Revoke(RecordId),
     Withdraw(usize),
 }
@@ -123,6 +124,20 @@ impl Statement {
         Ok(Self::State { access: read_tuple(members, authority)?, id })
     }
 
+    /// The same as a member of a set. Whether a set may end what is named is for the state to judge.
+    fn member(&self, state: &State) -> Result<SetMember, ApiError> {
+        match self {
+            Self::State { access, .. } => Ok(SetMember::Access(access.clone())),
+            Self::Revoke(target) => {
+                let entry = state.settled(target).and_then(|settled| settled.entry);
+                // What is no entry is refused as that, whatever its effect would be.
+                let effect = entry.map_or(Effect::Grant, |entry| state.index().entry(entry).effect);
+                Ok(SetMember::Revoke(Revoke { target: *target, effect }))
+            }
+            Self::Withdraw(_) => Err(ApiError::bad("withdraw", "in a set nothing can end what the set itself makes")),
+        }
+    }
+
     /// The same in the terms of the state.
     fn proposed(self, state: &State) -> Result<Proposed, ApiError> {
         match self {
@@ -142,7 +157,7 @@ impl Statement {
     }
 }
 
-fn refused(statement: usize, error: &ApiError) -> RefusedStatement {
+fn refused(statement: Option<usize>, error: &ApiError) -> RefusedStatement {
     RefusedStatement {
         statement,
         code: error.code.into(),
@@ -161,7 +176,7 @@ fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
         },
     };
     let (proposed, mut refusals, preview) = made;
-    refusals.extend(preview.refused.iter().map(|(at, refusal)| refused(*at, &refusal.clone().into())));
+    refusals.extend(preview.refused.iter().map(|(at, refusal)| refused(Some(*at), &refusal.clone().into())));
     refusals.sort_by_key(|refusal| refusal.statement);
 
     let began = Instant::now();
@@ -175,7 +190,7 @@ fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
     let mut more = changes.len() > limit || search.at().is_some();
     changes.truncate(limit);
     let mut notes = Vec::new();
-    let is_refused = |at: &usize| refusals.binary_search_by_key(at, |refusal| refusal.statement).is_ok();
+    let is_refused = |at: &usize| refusals.binary_search_by_key(&Some(*at), |refusal| refusal.statement).is_ok();
     for (statement, proposed) in proposed.iter().enumerate().filter(|(at, _)| !is_refused(at)) {
         // Half of the time at least is for the changes.
         if began.elapsed() >= 2 * WORK_TIME_MAX || notes.len() >= LIMIT_MAX {
@@ -195,20 +210,20 @@ fn told(ledger: &Ledger, wish: Wish) -> Result<PreviewAnswer, ApiError> {
     })
 }
 
-/// The statements of one set, and the copy that has taken all of them in; or the answer that names the first one at
-/// fault, for which none is taken.
+/// The statements of one set, and the copy that has taken all of them in; or the answer that names the fault for which
+/// none is taken: the one that a submission of the set would be refused for.
 #[expect(clippy::type_complexity, reason = "what `copy` gives, or an answer")]
 fn copy_with_set(
     ledger: &Ledger,
-    authority: &AuthorityName,
+    name: &AuthorityName,
     statements: Vec<Result<Statement, ApiError>>,
     since: Option<&Since>,
 ) -> Result<Result<(Vec<Proposed>, Vec<RefusedStatement>, Preview), PreviewAnswer>, ApiError> {
-    let since = size_of(ledger, since)?;
+    let unchanged_since = size_of(ledger, since)?;
     let state = ledger.read();
-    let (authority, _) = known(&state, authority)?;
+    let (authority, speaker) = known(&state, name)?;
     let time = ledger.clock().proposal_time(state.tip().time);
-    let fault = |at: usize, error: &ApiError| PreviewAnswer {
+    let fault = |at: Option<usize>, error: &ApiError| PreviewAnswer {
         changes: Vec::new(),
         refused: vec![refused(at, error)],
         notes: Vec::new(),
@@ -216,32 +231,26 @@ fn copy_with_set(
         height: state.tip().height,
         more: false,
     };
-    let (mut members, mut proposed) = (Vec::with_capacity(statements.len()), Vec::with_capacity(statements.len()));
-    for (at, statement) in statements.into_iter().enumerate() {
-        let member = statement.and_then(|statement| {
-            let member = match &statement {
-                Statement::State { access, .. } => SetMember::Access(access.clone()),
-                Statement::Revoke(target) => SetMember::Revoke(revocation(&state, *target)?),
-                Statement::Withdraw(_) => {
-                    let detail = "in a set nothing can end what the set itself makes";
-                    return Err(ApiError::bad("withdraw", detail));
-                }
-            };
-            Ok((member, statement.proposed(&state)?))
-        });
-        match member {
-            Ok((member, own)) => {
-                members.push(member);
-                proposed.push(own);
-            }
-            Err(error) => return Ok(Err(fault(at, &error))),
+    let mut members = Vec::with_capacity(statements.len());
+    for (at, statement) in statements.iter().enumerate() {
+        match statement.as_ref().map_err(Clone::clone).and_then(|statement| statement.member(&state)) {
+            Ok(member) => members.push(member),
+            Err(error) => return Ok(Err(fault(Some(at), &error))),
         }
     }
     check_copied(&state)?;
-    match state.preview_set(authority, &AtomicSet { members, unchanged_since: since }, time) {
-        Ok(preview) => Ok(Ok((proposed, Vec::new(), preview))),
+    let set = AtomicSet { members, unchanged_since };
+    let said = statement_of(*state.chain(), name.clone(), Nonce([0; 16]), Body::Set(set.clone()), LedgerTime::EPOCH);
+    if let Err(error) = check_fits(&said, speaker.threshold) {
+        return Ok(Err(fault(None, &error)));
+    }
+    match state.preview_set(authority, &set, time) {
+        Ok(preview) => {
+            let proposed = statements.into_iter().map(|statement| statement?.proposed(&state));
+            Ok(Ok((proposed.collect::<Result<_, ApiError>>()?, Vec::new(), preview)))
+        }
         Err(refusal) => {
-            let at = refusal.member.map_or(0, usize::from);
+            let at = refusal.member.map(usize::from);
             // The place in the list says which member it is.
             let refusal = Refusal { member: None, ..refusal };
             Ok(Err(fault(at, &refusal.into())))
@@ -278,7 +287,7 @@ fn copy(
     let (mut proposed, mut refusals) = (Vec::with_capacity(statements.len()), Vec::new());
     for (at, statement) in statements.into_iter().enumerate() {
         proposed.push(statement.and_then(|statement| statement.proposed(&state)).unwrap_or_else(|error| {
-            refusals.push(refused(at, &error));
+            refusals.push(refused(Some(at), &error));
             Proposed::Known(None)
         }));
     }

@@ -20,7 +20,7 @@ use writ_proto::api::{
 };
 use writ_proto::block::Outcome;
 use writ_proto::limits::RECORD_BYTES_MAX;
-use writ_proto::record::{Access, AuthorityName, Body, Class, Nonce, RecordId, Revoke, Signed};
+use writ_proto::record::{Access, AuthorityName, Body, Class, Nonce, RecordId, Revoke, Signed, Statement};
 use writ_proto::refusal::Code;
 use writ_proto::state::State;
 use writ_proto::time::{Excerpt, LedgerTime};
@@ -48,9 +48,6 @@ pub(super) const BATCH_RECORDS_MAX: usize = 4096;
 pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a body with a batch: its records in base64, each in quotes with a comma and white space.
 pub(super) const BATCH_BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
-
-/// Bytes of a signature with its key id.
-const SIGNATURE_BYTES: usize = 32 + 64;
 
 /// How long a submission waits if it does not say.
 pub(super) const WAIT_MS: u64 = 10_000;
@@ -565,15 +562,21 @@ fn prepared(ledger: &Ledger, wish: Wish) -> Result<Prepared, ApiError> {
     let latest = ledger.clock().now().max(state.tip().time).saturating_add_millis(ahead);
     let submit_by = wish.submit_by.unwrap_or(latest);
     let statement = statement_of(*state.chain(), wish.authority, wish.nonce, body, submit_by);
+    check_fits(&statement, threshold)?;
     let (bytes, _) = statement.signed_bytes()?;
-    let signed = bytes.len() + 1 + usize::from(threshold) * SIGNATURE_BYTES;
-    if signed > RECORD_BYTES_MAX {
-        let detail = format!("a record of {signed} bytes once it is signed, at most {RECORD_BYTES_MAX} are allowed");
-        return Err(ApiError::of("too_large", "record", detail));
-    }
     // Whoever signs reads these bytes first; so do we, that nobody is given bytes that no node takes.
     let (_, id) = Signed::read_unsigned(&bytes)?;
     Ok(Prepared { bytes: to_base64(&bytes), id, keys, threshold })
+}
+
+/// Whether a statement fits into a record once as many keys have signed it as have to.
+pub(super) fn check_fits(statement: &Statement, threshold: u8) -> Result<(), ApiError> {
+    let bytes = statement.record_bytes(threshold.into())?;
+    if bytes > RECORD_BYTES_MAX {
+        let detail = format!("a record of {bytes} bytes once it is signed, at most {RECORD_BYTES_MAX} are allowed");
+        return Err(ApiError::of("too_large", "record", detail));
+    }
+    Ok(())
 }
 
 /// The revocation of an entry that is in the log: it carries its target's effect.

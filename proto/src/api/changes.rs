@@ -184,14 +184,14 @@ pub struct PreviewAnswer {
     pub more: bool,
 }
 
-/// A statement that would be refused.
+/// A statement that would be refused, or a set as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedStatement {
-    /// Its place in the list, from 0.
-    pub statement: usize,
+    /// Its place in the list, from 0; `None`: no statement is at fault, the set as a whole is.
+    pub statement: Option<usize>,
     /// The stable code.
     pub code: String,
-    /// The member at fault.
+    /// The member at fault, of the statement or of the set.
     pub field: Option<String>,
     /// What was found and what was expected.
     pub detail: String,

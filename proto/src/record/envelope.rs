@@ -70,6 +70,11 @@ pub struct Statement {
     pub submit_by: Option<LedgerTime>,
 }
 
+/// Bytes of the count before the signatures.
+const COUNT_BYTES: usize = 1;
+/// Bytes of a signature with its key id.
+const SIGNATURE_BYTES: usize = size_of::<KeyId>() + size_of::<Signature>();
+
 impl Statement {
     /// The bytes to sign, and how many of them go into the id.
     ///
@@ -111,6 +116,15 @@ impl Statement {
     pub fn id(&self) -> Result<RecordId, Refusal> {
         let (bytes, in_id) = self.signed_bytes()?;
         Ok(record_id(&bytes[..in_id]))
+    }
+
+    /// Bytes of the record once so many keys have signed.
+    ///
+    /// # Errors
+    /// As [`Statement::signed_bytes`].
+    pub fn record_bytes(&self, signatures: usize) -> Result<usize, Refusal> {
+        let (bytes, _) = self.signed_bytes()?;
+        Ok(bytes.len() + COUNT_BYTES + signatures * SIGNATURE_BYTES)
     }
 
     /// Signs with each of `keys` and gives the record.

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use writ_proto::record::{Body as Says, Effect, Signed};
+use writ_proto::api::{Tuple, statement_of};
+use writ_proto::hash::Domain;
+use writ_proto::limits::RECORD_BYTES_MAX;
+use writ_proto::record::{Access, AtomicSet, Body as Says, Effect, Nonce, RecordId, Revoke, SetMember, Signed};
 
 use super::world::{World, access, time};
 
@@ -407,6 +410,83 @@ async fn statements_that_would_be_refused_are_told_and_left_out() {
         (0..65).map(|n| json!({"sub": "kim", "obj": format!("role:r{n}"), "act": "member"})).collect();
     let told = preview(&world, "org1", json!(many)).await;
     assert_eq!((&told["refused"][0]["statement"], &told["refused"][0]["code"]), (&json!(64), &json!("limit_exceeded")));
+}
+
+/// What the preview of a set of `org1` says of it: its fault as a submission tells it, none if there is none.
+async fn previewed_set(world: &World, statements: &Value, since: Option<u64>) -> Option<(String, Option<String>)> {
+    let mut body = json!({"issuingAuth": "org1", "statements": statements, "atomic": true});
+    since.into_iter().for_each(|since| body["unchanged_since"] = json!(since));
+    let reply = world.post_json("/v1/preview", &body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let told = reply.json();
+    let refused = told["refused"].as_array().unwrap();
+    assert!(refused.len() <= 1 && (refused.is_empty() || told["changes"] == json!([])), "all or nothing: {told}");
+    refused.first().map(|fault| {
+        let (place, field) = (fault["statement"].as_u64(), fault["field"].as_str());
+        let path = match (place, field) {
+            (None, field) => field.map(Into::into),
+            (Some(place), None) => Some(format!("members[{place}]")),
+            (Some(place), Some(field)) => Some(format!("members[{place}].{field}")),
+        };
+        (fault["code"].as_str().unwrap().to_owned(), path)
+    })
+}
+
+#[tokio::test]
+async fn a_set_is_refused_by_its_preview_as_by_its_submission() {
+    let world = World::new();
+    let held = world.grant("ada", "read", "file:x");
+    let foreign = world.entry("org2", Effect::Grant, "eve", "read", "file:e");
+    let denial = world.deny("ada", "write", "file:x");
+    let lift = world.revoke(denial.id(), Effect::Deny);
+    world.append(&[&held, &foreign, &denial]);
+    world.append(&[&lift]);
+    let unknown: RecordId = "ab".repeat(32).parse().unwrap();
+    let gives = |sub: &str, reference: usize| {
+        let reference = (reference > 0).then(|| "r".repeat(reference));
+        SetMember::Access(Access { reference, ..access(Effect::Grant, sub, "read", "file:x") })
+    };
+    let ends = |target| SetMember::Revoke(Revoke { target, effect: Effect::Grant });
+    let large = |last: usize| [vec![gives("bo", 256); 25], vec![gives("bo", last)]].concat();
+    let signed_bytes = |members: Vec<SetMember>, unchanged_since| {
+        let says = Says::Set(AtomicSet { members, unchanged_since });
+        let (authority, nonce) = ("org1".parse().unwrap(), Nonce([9; 16]));
+        statement_of(world.chain, authority, nonce, says, time(600_000)).signed_bytes().unwrap().0
+    };
+    // With it the record, which has one signature, has 8 KiB to the byte.
+    let full = RECORD_BYTES_MAX - (1 + 32 + 64) - signed_bytes(large(1), None).len() + 1;
+    for (case, members, since, want) in [
+        ("good", vec![gives("bo", 0), ends(held.id())], None, None),
+        (
+            "a stranger's",
+            vec![gives("bo", 0), ends(foreign.id())],
+            None,
+            Some(("forbidden", Some("members[1].target"))),
+        ),
+        ("not there", vec![gives("bo", 0), ends(unknown)], None, Some(("not_found", Some("members[1].target")))),
+        ("no entry", vec![ends(lift.id())], None, Some(("conflict", Some("members[0].target")))),
+        ("two faults", vec![ends(foreign.id()), ends(unknown)], None, Some(("forbidden", Some("members[0].target")))),
+        ("changed", vec![gives("bo", 0), gives("ada", 0)], Some(3), Some(("conflict", Some("members[1]")))),
+        ("a future", vec![gives("bo", 0)], Some(10_000), Some(("not_found", Some("unchanged_since")))),
+        ("full", large(full), None, None),
+        ("too large", large(full + 1), None, Some(("too_large", Some("record")))),
+        ("too large, and bad", [vec![ends(unknown)], large(256)].concat(), None, Some(("too_large", Some("record")))),
+    ] {
+        let statement = |member: &SetMember| match member {
+            SetMember::Access(access) => serde_json::to_value(Tuple::from(access)).unwrap(),
+            SetMember::Revoke(revoke) => json!({"revoke": revoke.target}),
+        };
+        let statements: Vec<Value> = members.iter().map(statement).collect();
+        let want = want.map(|(code, path)| (code.to_owned(), path.map(str::to_owned)));
+        assert_eq!(previewed_set(&world, &json!(statements), since).await, want, "{case}: the preview");
+
+        let (bytes, key) = (signed_bytes(members, since), &world.keys_of("org1")[0]);
+        let signature = key.sign_in(Domain::Record, &bytes);
+        let record = [&bytes[..], &[1], &key.public().id().0, &signature.0].concat();
+        let reply = world.post("/v1/records?wait=none", "application/octet-stream", record).await;
+        let told = (reply.status != 202).then(|| reply.problem()).map(|(_, code, path)| (code, path));
+        assert_eq!(told, want, "{case}: the submission");
+    }
 }
 
 #[tokio::test]

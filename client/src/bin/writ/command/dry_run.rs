@@ -68,10 +68,11 @@ pub(super) fn statement(
         return Ok(Exit::Done);
     }
     if let [RefusedStatement { statement, code, field, detail }] = told.refused.as_slice() {
-        let field = match (atomic, field.as_deref()) {
-            (false, field) => field.unwrap_or("-").to_owned(),
-            (true, None) => format!("members[{statement}]"),
-            (true, Some(field)) => format!("members[{statement}].{field}"),
+        let member = statement.filter(|_| atomic).map(|at| format!("members[{at}]"));
+        let field = match (member, field.as_deref()) {
+            (None, field) => field.unwrap_or("-").to_owned(),
+            (Some(member), None) => member,
+            (Some(member), Some(field)) => format!("{member}.{field}"),
         };
         let mut table = Table::headed(&["refused", "field", "why"]);
         table.row(vec![Cell::of(clean(code)).painted(Style::red), Cell::of(clean(&field)), Cell::of(clean(detail))]);
