@@ -133,22 +133,6 @@ pub fn resolve(index: &Index, question: &Question, moment: &Moment, conditions: 
     reach.decide(&mut reader, &object, question.act.as_ref())
 }
 
-/// [`resolve`], with every role that was reached on the way.
-pub fn explain(
-    index: &Index,
-    question: &Question,
-    moment: &Moment,
-    conditions: &dyn Fn(&str) -> Truth,
-) -> (Decision, Vec<ReachedRole>) {
-    let mut reader = Reader::new(index, moment, conditions);
-    let subject = Party::of_name(&mut reader, &question.sub);
-    let reach = Reach::of(&mut reader, &subject);
-    let object = Party::of_name(&mut reader, &question.obj);
-    let decision = reach.decide(&mut reader, &object, question.act.as_ref());
-    let roles = reach.reached_roles(index);
-    (decision, roles)
-}
-
 /// What a subject reaches at a moment, whatever the object: steps 5 to 7.
 pub(crate) struct Reach {
     wide: Wide,

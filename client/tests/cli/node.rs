@@ -22,7 +22,7 @@ use writ_proto::block::{CommitLeaf, Outcome};
 use writ_proto::certificate::{Certificate, Vote, VoteKind};
 use writ_proto::checkpoint::Cosigners;
 use writ_proto::codec::Blob;
-use writ_proto::decision::{Moment, Truth, explain};
+use writ_proto::decision::{Moment, Truth, resolve};
 use writ_proto::export::Frame;
 use writ_proto::genesis::{Genesis, Parameters, RootAuthority};
 use writ_proto::hash::{Digest, Domain};
@@ -679,7 +679,7 @@ impl Chain {
         let now = writ_client::clock::now().max(self.state.tip().time);
         let at = time("at").or(time("as_of")).unwrap_or(now);
         let moment = Moment { interval: Interval::at(at), height };
-        let (decision, _) = explain(self.state.index(), &question, &moment, &|_| Truth::Indeterminate);
+        let decision = resolve(self.state.index(), &question, &moment, &|_| Truth::Indeterminate);
         let index = self.state.index();
         let entry = |id| index.entry(index.by_id(id).unwrap());
         let entries: Vec<Entry> = decision

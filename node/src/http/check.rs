@@ -110,13 +110,17 @@ fn resolve_now(ledger: &Ledger, asked: &Asked) -> Result<Resolved, ApiError> {
     let moment = asked.when.moment(ledger, &state)?;
     let Moment { interval, height } = moment;
     let conditions = asked.circumstances.of(&asked.question);
-    let decision = resolve(state.index(), &asked.question, &moment, &|text: &str| conditions.truth(text));
-    let missing = missing_for(&decision, conditions);
-    let told = asked.explain.then(|| {
+    let deciding = |text: &str| conditions.truth(text);
+    let (decision, told) = if asked.explain {
         // Conditions that did not matter are asked here too, and nothing is missing because of them.
-        let conditions = asked.circumstances.of(&asked.question);
-        Told::of(&state, account(state.index(), &asked.question, &moment, &|text: &str| conditions.evaluate(text)))
-    });
+        let others = asked.circumstances.of(&asked.question);
+        let telling = |text: &str| others.evaluate(text);
+        let (decision, told) = Told::of(&state, account(state.index(), &asked.question, &moment, &deciding, &telling));
+        (decision, Some(told))
+    } else {
+        (resolve(state.index(), &asked.question, &moment, &deciding), None)
+    };
+    let missing = missing_for(&decision, conditions);
     let leaf = (height == tip.height).then_some(tip.commit_leaf);
     Ok(Resolved { decision, told, missing, interval, height, leaf })
 }

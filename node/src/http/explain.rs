@@ -32,13 +32,13 @@ struct Stands {
 }
 
 impl Told {
-    /// To be called under the same hold of the state's lock as the decision.
-    pub(super) fn of(state: &State, account: Account) -> Self {
+    /// The decision and the rest of its account; under the hold of the state's lock that it was made under.
+    pub(super) fn of(state: &State, account: Account) -> (Decision, Self) {
         let Account { decision, roles, considered, more } = account;
         let name = |root: &u32| Some(state.authorities().get(*root)?.name.clone());
         let cut = decision.cut_roots.iter().filter_map(name).collect();
         let considered = considered.iter().map(|one| Stands::of(state.index(), one)).collect();
-        Self { roles, considered, more, cut }
+        (decision, Self { roles, considered, more, cut })
     }
 
     /// The explanation of `decision`, with what the store knows.

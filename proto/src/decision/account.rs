@@ -171,23 +171,27 @@ impl Conditions<'_> {
     }
 }
 
-/// [`super::resolve`], with an account of everything that bears on the answer. `conditions` evaluates a condition's
-/// text.
+/// [`super::resolve`], with an account of everything that bears on the answer.
+///
+/// `deciding` evaluates the conditions for the decision, as `resolve` has it: it is asked about the same entries.
+/// `telling` evaluates them for the account, also those that did not matter.
 pub fn account(
     index: &Index,
     question: &Question,
     moment: &Moment,
-    conditions: &dyn Fn(&str) -> Evaluation,
+    deciding: &dyn Fn(&str) -> Truth,
+    telling: &dyn Fn(&str) -> Evaluation,
 ) -> Account {
-    let conditions = Conditions { evaluate: conditions, known: RefCell::default() };
-    let truth = |text: &str| conditions.get(text).truth;
-    let mut reader = Reader::new(index, moment, &truth);
+    let mut reader = Reader::new(index, moment, deciding);
     let subject = Party::of_name(&mut reader, &question.sub);
     let reach = Reach::of(&mut reader, &subject);
     let object = Party::of_name(&mut reader, &question.obj);
     let decision = reach.decide(&mut reader, &object, question.act.as_ref());
     let roles = reach.reached_roles(index);
     let asked = Asked::new(index, question.act.as_ref());
+    let conditions = Conditions { evaluate: telling, known: RefCell::default() };
+    let truth = |text: &str| conditions.get(text).truth;
+    let reader = reader.under(&truth);
     let denied = reach.membership_denials(&reader);
     let teller = Teller {
         reader: &reader,

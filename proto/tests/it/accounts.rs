@@ -1,7 +1,10 @@
 //! What an account tells of each entry, and which grant it calls the nearest. That it comes to the decision is held
 //! against every question of the other tests.
 
-use writ_proto::decision::{Account, Moment, ObstacleKind, Question, Truth, Verdict, account};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use writ_proto::decision::{Account, Decision, Moment, ObstacleKind, Question, Truth, Verdict, Why, account, resolve};
 use writ_proto::name::Action;
 use writ_proto::record::{Access, Body, Effect, Signed};
 use writ_proto::time::Interval;
@@ -26,8 +29,8 @@ fn told(chain: &Chain, sub: &str, obj: &str, at: u64, height: u64) -> Account {
     let act = Some(Action::parse("read").expect("an action"));
     let question = Question { sub: name(sub), act, obj: name(obj) };
     let moment = Moment { interval: Interval::at(time(at)), height };
-    let unknown = |_: &str| Truth::Indeterminate.into();
-    account(chain.state.index(), &question, &moment, &unknown)
+    let unknown = |_: &str| Truth::Indeterminate;
+    account(chain.state.index(), &question, &moment, &unknown, &|text: &str| unknown(text).into())
 }
 
 #[test]
@@ -82,6 +85,48 @@ fn kind_of(chain: &Chain, at: usize) -> ObstacleKind {
     let id = chain.state.index().entries().nth(at).expect("an entry").id;
     let one = account.considered.into_iter().find(|one| chain.state.index().entry(one.entry).id == id);
     one.expect("it bears on the question").obstacles.remove(0).kind
+}
+
+type Deciding<'a> = &'a dyn Fn(&str) -> Truth;
+
+/// So what is missing for the decision can be told from what is missing for the rest.
+#[test]
+fn a_question_is_decided_once_and_what_did_not_matter_is_asked_about_apart() {
+    let mut chain = Chain::new();
+    let under = |cond: &str, entry: Access| Access { cond: Some(cond.into()), ..entry };
+    chain.append(
+        1,
+        &signed(vec![
+            under("context.a", grant("user:u", "member", "role:r")),
+            under("context.b", access(Effect::Deny, "role:r", "read", "file:f")),
+            under("context.c", grant("user:u", "read", "file:f")),
+            under("context.d", grant("role:s", "read", "file:f")),
+            over(under("context.e", grant("user:u", "member", "role:s"))),
+            under("context.f", access(Effect::Deny, "user:u", "member", "role:r")),
+        ]),
+    );
+    let question = Question { sub: name("user:u"), act: Some(Action::parse("read").unwrap()), obj: name("file:f") };
+    let moment = Moment { interval: Interval::at(time(10)), height: 1 };
+    let (index, unclear) = (chain.state.index(), Truth::Indeterminate);
+    let asked = |decide: &dyn Fn(Deciding<'_>) -> Decision| {
+        let asked = RefCell::new(Vec::new());
+        let decision = decide(&|text: &str| {
+            asked.borrow_mut().push(text.to_owned());
+            unclear
+        });
+        (decision, asked.into_inner())
+    };
+    let told = RefCell::new(BTreeSet::new());
+    let telling = |text: &str| {
+        assert!(told.borrow_mut().insert(text.to_owned()), "`{text}` is evaluated twice");
+        unclear.into()
+    };
+    let resolved = asked(&|deciding| resolve(index, &question, &moment, deciding));
+    let accounted = asked(&|deciding| account(index, &question, &moment, deciding, &telling).decision);
+    assert_eq!(resolved, accounted);
+    assert!(resolved.0.why == Why::Indeterminate && resolved.1.iter().all(|text| text != "context.d"), "{resolved:?}");
+    let all = ["a", "b", "c", "d", "e", "f"].map(|name| format!("context.{name}"));
+    assert_eq!(told.into_inner(), BTreeSet::from(all));
 }
 
 #[test]

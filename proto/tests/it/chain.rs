@@ -9,9 +9,7 @@ use std::sync::LazyLock;
 
 use writ_proto::block::{Block, Outcome};
 use writ_proto::condition::{self, Evaluation, Request};
-use writ_proto::decision::{
-    Account, Decision, Moment, Question, ReachedRole, Truth, Verdict, Why, account, explain, resolve,
-};
+use writ_proto::decision::{Account, Decision, Moment, Question, ReachedRole, Truth, Verdict, Why, account, resolve};
 use writ_proto::genesis::{Genesis, PROTOCOL, Parameters, RootAuthority};
 use writ_proto::hash::Digest;
 use writ_proto::key::SecretKey;
@@ -253,38 +251,33 @@ impl Chain {
 
     /// The answer of both, which must agree.
     pub(crate) fn both(&self, question: &Question, moment: &Moment) -> Result<Decision, Difference> {
-        let (real, reached) = explain(self.state.index(), question, moment, &conditions_of(question));
-        let naive = self.naive(question, moment);
+        let (real, naive) = (self.real(question, moment), self.naive(question, moment));
+        let evaluate = |text: &str| asking(&asked_of(question), text);
+        let told = account(self.state.index(), question, moment, &conditions_of(question), &evaluate);
         let same = naive
             .agrees_with(real.why, &self.places(&real), real.valid_until)
-            .and_then(|()| self.same_closures(&naive, &real, &reached))
-            .and_then(|()| self.same_account(question, moment, &real, &reached));
+            .and_then(|()| self.same_closures(&naive, &real, &told.roles))
+            .and_then(|()| self.same_account(&real, &told));
         match same {
             Ok(()) => Ok(real),
             Err(what) => Err(Difference(format!(
-                "{}\nquestion: {}\nreal differs: {what}\nreal:  {real:?}\n       reached {reached:?}\nnaive: {naive:?}",
+                "{}\nquestion: {}\nreal differs: {what}\nreal:  {real:?}\n       reached {:?}\nnaive: {naive:?}",
                 self.words(),
-                words_of(question, moment)
+                words_of(question, moment),
+                told.roles,
             ))),
         }
     }
 
     /// Whether the account of a decision is of that decision: what it says of each entry comes to the same.
-    fn same_account(
-        &self,
-        question: &Question,
-        moment: &Moment,
-        real: &Decision,
-        reached: &[ReachedRole],
-    ) -> Result<(), String> {
+    fn same_account(&self, real: &Decision, told: &Account) -> Result<(), String> {
         let index = self.state.index();
-        let evaluate = |text: &str| asking(&asked_of(question), text);
-        let Account { decision, roles, considered, more } = account(index, question, moment, &evaluate);
-        if (&decision, &roles[..]) != (real, reached) {
-            return Err(format!("its account is of {decision:?} over {roles:?}"));
+        let Account { decision, considered, more, .. } = told;
+        if decision != real {
+            return Err(format!("its account is of {decision:?}"));
         }
         // What is only in doubt may be beyond its bounds, and then it says so.
-        if more && real.why == Why::Indeterminate {
+        if *more && real.why == Why::Indeterminate {
             return Ok(());
         }
         let of = |effect: Effect, verdict: Verdict| {

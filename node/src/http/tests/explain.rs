@@ -146,6 +146,30 @@ async fn every_entry_that_bears_on_it_is_told_with_its_verdict() {
 }
 
 #[tokio::test]
+async fn what_is_missing_is_missing_for_the_decision_alone() {
+    let under = |cond: &str, entry: Access| Access { cond: Some(cond.into()), ..entry };
+    let (world, _) = with(vec![
+        under("context.inside", access(Effect::Deny, "ada", "read", "file:x")),
+        under("context.mfa", grant("ada", "read", "file:x")),
+        under("context.role", grant("ada", "member", "role:staff")),
+        under("context.other", grant("ada", "write", "file:x")),
+    ]);
+    world.pass(3_000);
+    for (act, missing) in
+        [("read", vec!["context.inside", "context.role"]), ("write", vec!["context.other", "context.role"])]
+    {
+        let question = format!("sub=ada&act={act}&obj=file:x&at={}", time(2_500));
+        let mut answer = explained(&world, &question).await;
+        let lacked: Vec<&Value> = answer["explain"]["considered"].as_array().unwrap().iter().collect();
+        assert!(lacked.len() > 1, "{lacked:?}");
+        answer.as_object_mut().unwrap().remove("explain");
+        let plain = world.get(&format!("/v1/check?{question}")).await.json();
+        assert_eq!(answer, plain, "an explanation changes nothing of the answer");
+        assert_eq!(answer["missing"], json!(missing));
+    }
+}
+
+#[tokio::test]
 async fn an_explanation_is_bounded_and_says_so() {
     let entries = (0..200).map(|n| grant("ada", &format!("act-{n}"), "file:x"));
     let (world, _) = with(entries.chain((0..100).map(|n| grant("*", &format!("act-{n}"), "file:*"))).collect());

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::time::Instant;
 
-use writ_proto::decision::{Moment, Question, Truth, Why, explain, resolve};
+use writ_proto::decision::{Moment, Question, Truth, Why, account, resolve};
 use writ_proto::state::State;
 use writ_proto::time::Interval;
 
@@ -47,8 +47,9 @@ impl Writ<'_> {
     /// Of which questions the answer depends on a denied membership: peers without such a notion are not
     /// asked those.
     pub(super) fn meets_denied_role(&self, at: usize) -> bool {
-        let (_, roles) = explain(self.state.index(), &self.questions[at], &self.moment, &no_conditions);
-        roles.iter().any(|role| role.denied)
+        let unknown = |_: &str| Truth::Indeterminate.into();
+        let account = account(self.state.index(), &self.questions[at], &self.moment, &no_conditions, &unknown);
+        account.roles.iter().any(|role| role.denied)
     }
 
     /// Decisions per second of `threads` threads together, on one state, each starting elsewhere.
