@@ -1,7 +1,9 @@
 //! What a request is about: subject, action, resource and context, read from JSON.
 //!
 //! Members are looked for by name and type; all others are ignored. A fault names the member by its path, such as
-//! `evaluations[3].subject.id`.
+//! `evaluations[3].subject.id`; until there is one, a path is not written out ([`Path`]).
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 use writ_proto::api::{check_type, to_nfc};
@@ -11,6 +13,15 @@ use writ_proto::name::{Action, Name, Side, escape};
 use crate::http::circumstances::{Attributes, Circumstances};
 use crate::http::error::ApiError;
 use crate::http::json::kind;
+
+/// Where in a request something stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Path {
+    /// The item of a batch.
+    item: Option<usize>,
+    /// The part of a question.
+    part: Option<&'static str>,
+}
 
 /// A subject or a resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,24 +54,53 @@ pub(super) struct Parts {
     context: Option<Attributes>,
 }
 
+impl Path {
+    /// The request itself.
+    pub(super) const ROOT: Self = Self { item: None, part: None };
+
+    /// An item of a batch.
+    pub(super) fn item(place: usize) -> Self {
+        Self { item: Some(place), part: None }
+    }
+
+    /// A part of the question that stands here.
+    pub(super) fn part(self, part: &'static str) -> Self {
+        Self { part: Some(part), ..self }
+    }
+
+    /// A fault of the member `name` of what stands here.
+    fn fault(self, name: &str, detail: impl Into<String>) -> ApiError {
+        let is_root = self == Self::ROOT;
+        ApiError::bad(if is_root { name.to_owned() } else { format!("{self}.{name}") }, detail)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.item, self.part) {
+            (None, None) => Ok(()),
+            (None, Some(part)) => f.write_str(part),
+            (Some(item), None) => write!(f, "evaluations[{item}]"),
+            (Some(item), Some(part)) => write!(f, "evaluations[{item}].{part}"),
+        }
+    }
+}
+
 impl Parts {
     /// Takes the parts out of `members`, which stand at `path`.
-    pub(super) fn take(members: &mut Map<String, Value>, path: &str) -> Result<Self, ApiError> {
+    pub(super) fn take(members: &mut Map<String, Value>, path: Path) -> Result<Self, ApiError> {
+        let entity = |found: Option<_>, part| found.map(|found| Entity::of(found, path.part(part))).transpose();
         Ok(Self {
-            subject: object(members, path, "subject")?
-                .map(|found| Entity::of(found, &below(path, "subject")))
-                .transpose()?,
-            action: object(members, path, "action")?.map(|found| Act::of(found, &below(path, "action"))).transpose()?,
-            resource: object(members, path, "resource")?
-                .map(|found| Entity::of(found, &below(path, "resource")))
-                .transpose()?,
+            subject: entity(object(members, path, "subject")?, "subject")?,
+            action: object(members, path, "action")?.map(|found| Act::of(found, path.part("action"))).transpose()?,
+            resource: entity(object(members, path, "resource")?, "resource")?,
             context: object(members, path, "context")?.map(Attributes::from),
         })
     }
 
     /// The question that stands at `path`; a part that is not here is that of `defaults`, as a whole.
-    pub(super) fn complete(self, defaults: &Self, path: &str) -> Result<Evaluation, ApiError> {
-        let missing = |part: &'static str| move || ApiError::bad(below(path, part), "it is missing");
+    pub(super) fn complete(self, defaults: &Self, path: Path) -> Result<Evaluation, ApiError> {
+        let missing = |part: &'static str| move || path.fault(part, "it is missing");
         let subject = self.subject.as_ref().or(defaults.subject.as_ref()).ok_or_else(missing("subject"))?;
         let action = self.action.as_ref().or(defaults.action.as_ref()).ok_or_else(missing("action"))?;
         let resource = self.resource.as_ref().or(defaults.resource.as_ref()).ok_or_else(missing("resource"))?;
@@ -137,22 +177,22 @@ impl Search {
 fn part<T>(
     members: &mut Map<String, Value>,
     name: &'static str,
-    read: fn(Map<String, Value>, &str) -> Result<T, ApiError>,
+    read: fn(Map<String, Value>, Path) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let found = object(members, "", name)?.ok_or_else(|| ApiError::bad(name, "it is missing"))?;
-    read(found, name)
+    let found = object(members, Path::ROOT, name)?.ok_or_else(|| Path::ROOT.fault(name, "it is missing"))?;
+    read(found, Path::ROOT.part(name))
 }
 
 /// The type and the properties of what is looked for; an id is ignored, whatever it is.
 fn kind_of(members: &mut Map<String, Value>, name: &'static str) -> Result<(String, Attributes), ApiError> {
-    part(members, name, |mut found, name| Ok((string(&mut found, name, "type")?, properties(&mut found, name)?)))
+    part(members, name, |mut found, path| Ok((string(&mut found, path, "type")?, properties(&mut found, path)?)))
 }
 
 fn context(members: &mut Map<String, Value>) -> Result<Attributes, ApiError> {
-    Ok(object(members, "", "context")?.unwrap_or_default().into())
+    Ok(object(members, Path::ROOT, "context")?.unwrap_or_default().into())
 }
 
-fn properties(members: &mut Map<String, Value>, path: &str) -> Result<Attributes, ApiError> {
+fn properties(members: &mut Map<String, Value>, path: Path) -> Result<Attributes, ApiError> {
     Ok(object(members, path, "properties")?.unwrap_or_default().into())
 }
 
@@ -165,7 +205,7 @@ pub(super) fn type_and_id(text: &str, side: Side) -> Option<(String, String)> {
 }
 
 impl Entity {
-    fn of(mut members: Map<String, Value>, path: &str) -> Result<Self, ApiError> {
+    fn of(mut members: Map<String, Value>, path: Path) -> Result<Self, ApiError> {
         Ok(Self {
             type_: string(&mut members, path, "type")?,
             id: string(&mut members, path, "id")?,
@@ -182,7 +222,7 @@ impl Entity {
 }
 
 impl Act {
-    fn of(mut members: Map<String, Value>, path: &str) -> Result<Self, ApiError> {
+    fn of(mut members: Map<String, Value>, path: Path) -> Result<Self, ApiError> {
         Ok(Self { name: string(&mut members, path, "name")?, properties: properties(&mut members, path)? })
     }
 
@@ -203,30 +243,25 @@ fn question(subject: &Entity, action: &Act, resource: &Entity) -> Option<Questio
     Some(Question { sub: subject.name(Side::Subject)?, act: Some(action.name()?), obj: resource.name(Side::Object)? })
 }
 
-/// The path of a member of what stands at `path`.
-pub(super) fn below(path: &str, member: &str) -> String {
-    if path.is_empty() { member.into() } else { format!("{path}.{member}") }
-}
-
 /// A member that is an object, if it is there.
 pub(super) fn object(
     members: &mut Map<String, Value>,
-    path: &str,
+    path: Path,
     name: &str,
 ) -> Result<Option<Map<String, Value>>, ApiError> {
     match members.remove(name) {
         None => Ok(None),
         Some(Value::Object(found)) => Ok(Some(found)),
-        Some(other) => Err(ApiError::bad(below(path, name), format!("{}, expected an object", kind(&other)))),
+        Some(other) => Err(path.fault(name, format!("{}, expected an object", kind(&other)))),
     }
 }
 
 /// A member that must be there, a string.
-fn string(members: &mut Map<String, Value>, path: &str, name: &str) -> Result<String, ApiError> {
+fn string(members: &mut Map<String, Value>, path: Path, name: &str) -> Result<String, ApiError> {
     match members.remove(name) {
         Some(Value::String(found)) => Ok(found),
-        Some(other) => Err(ApiError::bad(below(path, name), format!("{}, expected a string", kind(&other)))),
-        None => Err(ApiError::bad(below(path, name), "it is missing")),
+        Some(other) => Err(path.fault(name, format!("{}, expected a string", kind(&other)))),
+        None => Err(path.fault(name, "it is missing")),
     }
 }
 
@@ -265,13 +300,13 @@ mod tests {
 
     #[test]
     fn a_part_is_taken_as_a_whole() {
-        let parts = |value: Value| Parts::take(&mut value.as_object().unwrap().clone(), "").unwrap();
+        let parts = |value: Value| Parts::take(&mut value.as_object().unwrap().clone(), Path::ROOT).unwrap();
         let defaults = parts(json!({
             "subject": {"type": "user", "id": "ada", "properties": {"a": 1}}, "action": {"name": "read"},
             "resource": {"type": "file", "id": "x"}, "context": {"b": 2}
         }));
         let own = parts(json!({"subject": {"type": "user", "id": "bo"}, "context": {}, "else": [1]}));
-        let found = own.complete(&defaults, "").unwrap();
+        let found = own.complete(&defaults, Path::ROOT).unwrap();
         assert_eq!(found.circumstances, Circumstances::default(), "nothing is merged");
         let question = found.question().unwrap();
         assert_eq!((question.sub.as_str(), question.obj.as_str()), ("user:bo", "file:x"));
@@ -280,18 +315,25 @@ mod tests {
     #[test]
     fn a_fault_names_its_member() {
         for (value, field) in [
-            (json!({"subject": 1}), "e[0].subject"),
-            (json!({"subject": null}), "e[0].subject"),
-            (json!({"subject": {"id": "a"}}), "e[0].subject.type"),
-            (json!({"subject": {"type": "user", "id": 7}}), "e[0].subject.id"),
-            (json!({"subject": {"type": "user", "id": "a", "properties": []}}), "e[0].subject.properties"),
-            (json!({"action": {}}), "e[0].action.name"),
-            (json!({"action": "read"}), "e[0].action"),
-            (json!({"resource": {"type": "file", "id": null}}), "e[0].resource.id"),
-            (json!({"context": "home"}), "e[0].context"),
+            (json!({"subject": 1}), "subject"),
+            (json!({"subject": null}), "subject"),
+            (json!({"subject": {"id": "a"}}), "subject.type"),
+            (json!({"subject": {"type": "user", "id": 7}}), "subject.id"),
+            (json!({"subject": {"type": "user", "id": "a", "properties": []}}), "subject.properties"),
+            (json!({"action": {}}), "action.name"),
+            (json!({"action": "read"}), "action"),
+            (json!({"resource": {"type": "file", "id": null}}), "resource.id"),
+            (json!({"context": "home"}), "context"),
+            (json!({}), "subject"),
+            (json!({"subject": {"type": "user", "id": "a"}, "action": {"name": "read"}}), "resource"),
         ] {
-            let error = Parts::take(&mut value.as_object().unwrap().clone(), "e[0]").unwrap_err();
-            assert_eq!(error.field.as_deref(), Some(field), "{value}");
+            let fault = |path: Path| {
+                let parts = Parts::take(&mut value.as_object().unwrap().clone(), path);
+                parts.and_then(|parts| parts.complete(&Parts::default(), path)).unwrap_err().field
+            };
+            assert_eq!(fault(Path::ROOT).as_deref(), Some(field), "{value}");
+            let of_item = format!("evaluations[13].{field}");
+            assert_eq!(fault(Path::item(13)).as_deref(), Some(of_item.as_str()), "{value}");
         }
     }
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use writ_proto::decision::{Decision, Moment, Why, resolve};
 
-use super::entity::{Evaluation, Parts};
+use super::entity::{Evaluation, Parts, Path};
 use super::{asks_for_reasons, members};
 use crate::http::check::{missing_for, reasons};
 use crate::http::error::ApiError;
@@ -76,12 +76,12 @@ pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
         let detail = format!("{} questions, at most {EVALUATIONS_MAX} fit one request", evaluations.len());
         return Err(ApiError::bad("evaluations", detail));
     }
-    let defaults = Parts::take(&mut members, "")?;
+    let defaults = Parts::take(&mut members, Path::ROOT)?;
     let item = |(n, value): (usize, Value)| {
-        let path = format!("evaluations[{n}]");
+        let path = Path::item(n);
         match value {
-            Value::Object(mut members) => Parts::take(&mut members, &path)?.complete(&defaults, &path),
-            other => Err(ApiError::bad(path, format!("{}, expected an object", kind(&other)))),
+            Value::Object(mut members) => Parts::take(&mut members, path)?.complete(&defaults, path),
+            other => Err(ApiError::bad(path.to_string(), format!("{}, expected an object", kind(&other)))),
         }
     };
     let items: Vec<Item> = evaluations.into_iter().enumerate().map(item).collect();
@@ -99,7 +99,7 @@ pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
 
 /// The answer to the question that the members are.
 fn one(app: &App, mut members: Map<String, Value>, options: Options) -> Answer {
-    let evaluation = Parts::take(&mut members, "")?.complete(&Parts::default(), "")?;
+    let evaluation = Parts::take(&mut members, Path::ROOT)?.complete(&Parts::default(), Path::ROOT)?;
     let (why, shown) = answers(app.ledger(), &[Ok(evaluation)], options)?.remove(0);
     why.into_iter().for_each(|why| app.0.metrics.decision(why));
     answer(StatusCode::OK, &shown)
@@ -107,7 +107,7 @@ fn one(app: &App, mut members: Map<String, Value>, options: Options) -> Answer {
 
 impl Options {
     fn take(members: &mut Map<String, Value>, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let mut options = super::entity::object(members, "", "options")?.unwrap_or_default();
+        let mut options = super::entity::object(members, Path::ROOT, "options")?.unwrap_or_default();
         let semantic = match options.remove("evaluations_semantic") {
             None => Semantic::ExecuteAll,
             Some(Value::String(word)) => match word.as_str() {

@@ -16,7 +16,7 @@ use writ_proto::index::{Index, TextId};
 use writ_proto::name::Side;
 use writ_proto::search::{Asked, Budget, Wanted, WhatCan, WhichActions, WhoCan};
 
-use super::entity::{Search, Sought, object, type_and_id};
+use super::entity::{Path, Search, Sought, object, type_and_id};
 use super::{asks_for_reasons, members};
 use crate::http::circumstances::{Attributes, Circumstances};
 use crate::http::cursor;
@@ -53,7 +53,7 @@ pub(in crate::http) async fn search_actions(app: App, call: Call) -> Answer {
 async fn search(app: App, mut call: Call, read: Read) -> Answer {
     let mut members = members(&app, &mut call, BYTES_MAX).await?;
     let with_reasons = asks_for_reasons(members.get("options"), &call.parts.headers);
-    let page = object(&mut members, "", "page")?;
+    let page = object(&mut members, Path::ROOT, "page")?;
     let search = read(&mut members)?;
     let mark = mark(&app, call.parts.uri.path(), &search, page.as_ref());
     let page = page.map(|page| Page::read(page, &mark)).transpose()?;
@@ -96,7 +96,7 @@ struct Page {
 
 impl Page {
     fn read(mut page: Map<String, Value>, mark: &str) -> Result<Self, ApiError> {
-        object(&mut page, "page", "properties")?;
+        object(&mut page, Path::ROOT.part("page"), "properties")?;
         let limit = match page.remove("limit") {
             None => None,
             Some(limit) => {
