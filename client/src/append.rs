@@ -122,6 +122,14 @@ impl Ledger for Appender<'_> {
         Ok(found)
     }
 
+    fn is_in_log(&mut self, id: RecordId) -> Result<bool, AppendError> {
+        match self.client.record(id) {
+            Ok(receipt) => Ok(receipt.status == RecordStatus::Committed),
+            Err(error @ ClientError::Problem { .. }) if error.code() == Some("not_found") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, AppendError> {
         let began_at = self.began_at()?;
         let mut open: Vec<Open> =

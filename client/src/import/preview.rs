@@ -1,19 +1,19 @@
 //! What an import would do: the same plan, told by a node instead of sent.
 //!
 //! Nothing is signed, sent, or written to the journal. What an earlier run has sent already changes nothing, and
-//! the node tells so by the ids that the rows' records have.
+//! the node tells so by the ids that the rows' records have, or that of the set.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use writ_proto::api::{AccessChange, Idle, PreviewAnswer, PreviewAsked, Proposal, RefusedStatement, Since, Tuple};
-use writ_proto::record::{AtomicSet, Body, RecordId};
+use writ_proto::record::{Body, RecordId};
 use writ_proto::time::LedgerTime;
 
 use super::plan::{Deed, Draft, Found, Kept, Plan, PlannedRow};
 use super::rows::Row;
 use super::run::{Failure, Ledger, Refused};
-use super::whole::{NO_LINE, check_size, members_of};
+use super::whole::{NO_LINE, Whole, members_of};
 use crate::author::Author;
 
 /// Changes that are asked for: the most that a node tells.
@@ -66,8 +66,8 @@ pub struct RowNote {
 pub enum Mode {
     /// Row by row.
     Rows,
-    /// As one set, perhaps only if nothing on its keys changed since.
-    Set(Option<Since>),
+    /// As one set.
+    Set(Whole),
 }
 
 /// Tells what [`super::import`] would do, or [`super::whole::import_set`]. `kept` are the rows of the journal; `ask`
@@ -94,22 +94,25 @@ where
     let found = if keys.is_empty() { Found::new() } else { ledger.live(&keys, now).map_err(stopped)? };
     let Plan { rows: planned, .. } = draft.complete(found);
     let script = Script::of(&planned);
-    let (atomic, unchanged_since) = match mode {
-        Mode::Rows => (false, None),
-        Mode::Set(since) => (true, since),
+    let whole = match mode {
+        Mode::Rows => None,
+        Mode::Set(whole) => Some(whole),
     };
-    if atomic {
+    let total = planned.len() as u64;
+    if let Some(whole) = whole {
         let members = match members_of(&planned) {
-            Ok(members) => members.into_iter().map(|(_, member)| member).collect(),
-            Err(refusals) => {
-                let rows = planned.len() as u64;
-                return Ok(Preview { rows, refused: rows, refusals, ..Preview::default() });
-            }
+            Ok(members) => members,
+            Err(refusals) => return Ok(Preview { rows: total, refused: total, refusals, ..Preview::default() }),
         };
-        // Any size takes as many bytes.
-        let set = AtomicSet { members, unchanged_since: unchanged_since.as_ref().map(|_| 0) };
-        check_size(author.chain(), author.authority(), &set, 1)?;
+        if members.is_empty() {
+            return Ok(Preview { rows: total, nothing_to_revoke: total, ..Preview::default() });
+        }
+        let id = whole.id(whole.with(&members, author)?, author).map_err(Failure::Record)?;
+        if ledger.is_in_log(id).map_err(stopped)? {
+            return Ok(Preview { rows: total, duplicate: total, ..Preview::default() });
+        }
     }
+    let (atomic, unchanged_since) = (whole.is_some(), whole.and_then(|whole| whole.unchanged_since()).map(Since::Size));
     let told = match script.statements.is_empty() {
         true => None,
         false => {

@@ -34,6 +34,9 @@ pub trait Ledger {
     /// The importing authority's entries on these keys that are not revoked and have not ended by `now`.
     fn live(&mut self, keys: &BTreeSet<Key>, now: LedgerTime) -> Result<Found, Self::Error>;
 
+    /// Whether this record is in the log and counts.
+    fn is_in_log(&mut self, id: RecordId) -> Result<bool, Self::Error>;
+
     /// Appends records and waits until each is settled: one answer for each, in order.
     fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, Self::Error>;
 }

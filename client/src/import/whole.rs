@@ -16,10 +16,11 @@ use std::collections::HashMap;
 use writ_proto::hash::Digest;
 use writ_proto::limits::{RECORD_BYTES_MAX, SET_MEMBERS_MAX};
 use writ_proto::record::{AtomicSet, AuthorityName, Body, Nonce, RecordId, SetMember, Signed};
+use writ_proto::refusal::Refusal;
 use writ_proto::time::LedgerTime;
 
 use super::journal::{Journal, KeptSet};
-use super::plan::{Deed, Draft, Found, Plan, PlannedRow, nonce_of};
+use super::plan::{Deed, Draft, Found, Kept, Plan, PlannedRow, nonce_of};
 use super::rows::{Row, RowFault};
 use super::run::{Failure, Ledger, Refused, Settled, Summary};
 use crate::author::Author;
@@ -97,6 +98,60 @@ pub fn nonce_of_set(chain: &Digest, authority: &AuthorityName, text: &[u8]) -> N
     nonce_of(chain, authority, text, u64::MAX)
 }
 
+/// The set that a file is, before its members are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    nonce: Nonce,
+    unchanged_since: Option<u64>,
+}
+
+impl Whole {
+    /// That of the file with this `text`: as its journal has it, which keeps `rows` and `set`, or else as is asked for now.
+    ///
+    /// # Errors
+    /// If the journal is that of another file, or of an import row by row.
+    pub fn of<E: std::error::Error + 'static>(
+        text: &[u8],
+        unchanged_since: Option<u64>,
+        author: &Author,
+        rows: &[Kept],
+        set: Option<KeptSet>,
+    ) -> Result<Self, Failure<E>> {
+        let nonce = nonce_of_set(author.chain(), author.authority(), text);
+        match set {
+            Some(kept) if kept.nonce != nonce => Err(Failure::OtherSet),
+            Some(kept) => Ok(Self { nonce, unchanged_since: kept.unchanged_since }),
+            None if !rows.is_empty() => Err(Failure::NotAsSet),
+            None => Ok(Self { nonce, unchanged_since }),
+        }
+    }
+
+    /// The size of the log since which nothing on its keys may have changed.
+    pub const fn unchanged_since(&self) -> Option<u64> {
+        self.unchanged_since
+    }
+
+    /// The set with these members.
+    ///
+    /// # Errors
+    /// If it fits no record.
+    pub fn with(&self, members: &[Lined], author: &Author) -> Result<AtomicSet, TooLarge> {
+        let members = members.iter().map(|(_, member)| member.clone()).collect();
+        let set = AtomicSet { members, unchanged_since: self.unchanged_since };
+        check_size(author.chain(), author.authority(), &set, 1)?;
+        Ok(set)
+    }
+
+    /// The id of its record.
+    ///
+    /// # Errors
+    /// If the set makes no sense.
+    pub fn id(&self, set: AtomicSet, author: &Author) -> Result<RecordId, Refusal> {
+        // It does not depend on the time by which it must be in the log.
+        author.statement(self.nonce, Body::Set(set), LedgerTime::EPOCH).id()
+    }
+}
+
 /// Brings all `rows` of the file with this `text` into the ledger in one set, or none of them; with `unchanged_since`,
 /// only if nothing on its keys changed since the log had that size.
 ///
@@ -116,17 +171,10 @@ where
     L: Ledger,
     L::Error: std::error::Error + 'static,
 {
-    let (chain, authority) = (author.chain(), author.authority());
-    let nonce = nonce_of_set(chain, authority, text);
-    let since = match journal.set() {
-        Some(kept) if kept.nonce != nonce => return Err(Failure::OtherSet),
-        Some(kept) => kept.unchanged_since,
-        None if !journal.rows().is_empty() => return Err(Failure::NotAsSet),
-        None => unchanged_since,
-    };
+    let whole = Whole::of(text, unchanged_since, author, journal.rows(), journal.set())?;
     let total = rows.len() as u64;
     let stopped = |source| Failure::Ledger { done: 0, rows: total, source };
-    let draft = Draft::new(rows, journal.rows(), chain, authority, now)?;
+    let draft = Draft::new(rows, journal.rows(), author.chain(), author.authority(), now)?;
     let keys = draft.keys_to_look_up();
     let found = if keys.is_empty() { Found::new() } else { ledger.live(&keys, now).map_err(stopped)? };
     let Plan { rows: planned, fresh } = draft.complete(found);
@@ -138,9 +186,9 @@ where
     if members.is_empty() {
         return Ok(Summary { nothing_to_revoke: total, ..summary });
     }
-    let set = AtomicSet { members: members.iter().map(|(_, member)| member.clone()).collect(), unchanged_since: since };
-    check_size(chain, authority, &set, 1)?;
-    journal.keep_set(KeptSet { nonce, unchanged_since: since }, fresh)?;
+    let set = whole.with(&members, author)?;
+    let Whole { nonce, unchanged_since } = whole;
+    journal.keep_set(KeptSet { nonce, unchanged_since }, fresh)?;
     let signed: Signed = author.sign(nonce, Body::Set(set), crate::clock::now()).map_err(Failure::Record)?;
     let id = signed.id();
     let settled = ledger.append(vec![signed]).map_err(stopped)?;

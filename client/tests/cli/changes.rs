@@ -176,3 +176,33 @@ fn the_dry_run_of_an_import_tells_what_the_import_does() {
     assert_eq!((lost.json()["appended"].as_u64(), lost.json()["changes"].clone()), (Some(0), json!([])));
     assert!(!exists(&world.path("other")));
 }
+
+#[test]
+fn the_dry_run_of_a_whole_import_tells_what_the_import_does() {
+    let world = World::new(&["org1", "org2"]);
+    world.sign("org1", &["grant", "--sub", "old", "--obj", "x"]).expect(0);
+    let file = world.write("rows.csv", "sub,obj,act,access\na,x,,\nold,x,,revoked\nb,x,read,\nnobody,x,,revoked\n");
+    let size = world.node.log_size().to_string();
+    let import = ["import", &file, "--atomic", "--unchanged-since", &size, "--json"];
+    let dry = |journal: &str| {
+        let more = ["--dry-run", "--journal", journal];
+        world.sign("org1", &[&import[..], &more].concat()).expect(0).json()
+    };
+    let journal = world.text("rows.csv.writ-journal");
+    let counts = ["rows", "appended", "duplicate", "revoked", "entries_revoked", "nothing_to_revoke", "refused"];
+    for (run, appended) in [("first", 2), ("again", 0)] {
+        let told = dry(&journal);
+        let done = world.sign("org1", &import).expect(0).json();
+        assert_eq!(told["appended"], appended, "{run}: {told}");
+        for count in counts {
+            assert_eq!(told[count], done[count], "{run}, {count}: {told} {done}");
+        }
+    }
+    assert_eq!(dry(&journal)["changes"], json!([]));
+    // A file that is another one by now is told as the import tells it.
+    world.write("rows.csv", "sub,obj,act,access\na,x,,\nc,x,,\n");
+    for more in [&[][..], &["--dry-run"]] {
+        let said = world.sign("org1", &[&["import", &file, "--atomic", "--json"], more].concat()).expect(1);
+        assert!(said.err.contains("changed_file"), "{more:?}: {}", said.err);
+    }
+}

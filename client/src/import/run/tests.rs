@@ -110,6 +110,10 @@ impl Ledger for Memory {
         Ok(found)
     }
 
+    fn is_in_log(&mut self, id: RecordId) -> Result<bool, Killed> {
+        Ok(self.log.iter().any(|(known, _)| *known == id))
+    }
+
     fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, Killed> {
         let before = self.log.len();
         let said = records.iter().map(Signed::statement);

@@ -38,6 +38,10 @@ impl Ledger for Memory {
         Ok(keys.iter().map(|key| (key.clone(), self.live.clone())).collect())
     }
 
+    fn is_in_log(&mut self, id: RecordId) -> Result<bool, Stopped> {
+        Ok(self.log.iter().any(|known| known.id() == id))
+    }
+
     fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, Stopped> {
         let [record] = records.try_into().expect("one record");
         let id = record.id();

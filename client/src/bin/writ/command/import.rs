@@ -10,7 +10,7 @@ use writ_client::client::Client;
 use writ_client::import::journal::{Journal, JournalError, path_of};
 use writ_client::import::preview::{self as import_preview, Mode, Preview, RowNote};
 use writ_client::import::rows::{Format, Row, read};
-use writ_client::import::whole::import_set;
+use writ_client::import::whole::{Whole, import_set};
 use writ_client::import::{Failure as Stop, Refused, Summary, import};
 use writ_proto::api::{PreviewAsked, Since};
 
@@ -76,8 +76,7 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     })?;
     let path = options.journal.clone().unwrap_or_else(|| path_of(file));
     if options.dry_run {
-        let mode = if options.atomic { Mode::Set(options.unchanged_since.clone()) } else { Mode::Rows };
-        return preview(&rows, &path, mode, &client, &author, context);
+        return preview(&rows, &bytes, &path, options, &client, &author, context);
     }
     let mut journal = Journal::open(&path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
     let is_new = journal.rows().is_empty();
@@ -111,18 +110,22 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 /// What the import would do.
 fn preview(
     rows: &[Row],
+    text: &[u8],
     path: &Path,
-    mode: Mode,
+    options: &Options,
     client: &Client,
     author: &Author,
     context: &Context,
 ) -> Result<Exit, Failure> {
     let (kept, set) = Journal::peek(path, author.chain(), author.authority()).map_err(|error| of_journal(&error))?;
-    match (&mode, set) {
-        (Mode::Rows, Some(_)) => return Err(of_stop(Stop::AsSet)),
-        (Mode::Set(_), None) if !kept.is_empty() => return Err(of_stop(Stop::NotAsSet)),
-        _ => {}
-    }
+    let mode = match (options.atomic, set) {
+        (false, Some(_)) => return Err(of_stop(Stop::AsSet)),
+        (false, None) => Mode::Rows,
+        (true, set) => {
+            let since = options.unchanged_since.as_ref().map(|since| size_since(since, client)).transpose()?;
+            Mode::Set(Whole::of(text, since, author, &kept, set).map_err(of_stop)?)
+        }
+    };
     let mut appender = Appender::new(client, author);
     let ask = |asked: &PreviewAsked| Ok(client.preview(asked)?);
     let told =
