@@ -1,10 +1,10 @@
-//! The engine's write-ahead log as the engine reads it after a crash: without own votes that the signer keeps.
+//! The engine's write-ahead log as the engine reads it after a crash: without its own votes.
 //!
 //! Replaying its log the engine derives each of its votes again, and stands still for good where the log holds another.
 //! That happens where the signer gave the vote that it had signed before in the place of the one that was asked for
-//! ([`crate::signing`]): it is in the log, and the engine derives what it would have said. What the signer keeps it gives
-//! again whenever it is asked, so the log need not say it too. An own vote that the signer does *not* keep stays in: nothing
-//! else knows of it.
+//! ([`crate::signing`]): it is in the log, and the engine derives what it would have said. So the engine is asked to derive all
+//! of its votes, and is given each again as it was: by the signer, or, where that keeps it no longer, from what the log held
+//! ([`Guarded::recall`]).
 //!
 //! [`Replay`] stands between consensus and the log, and hands everything else on as it is, in order.
 
@@ -24,10 +24,13 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Whether the engine is to read an entry.
+    /// Whether the engine is to read an entry. An own vote is kept for when it is asked for.
     fn is_needed(&self, entry: &io::Result<Input<Ctx>>) -> bool {
         match entry {
-            Ok(Input::Vote(vote)) => vote.message.voter != self.me || !self.signer.keeps(&vote.message),
+            Ok(Input::Vote(vote)) if vote.message.voter == self.me => {
+                self.signer.recall(vote);
+                false
+            }
             _ => true,
         }
     }

@@ -6,7 +6,7 @@
 //! A refusal is final: no signature leaves, and the engine stops with that error. There is no
 //! `sign(bytes)`: each thing that is signed has its own method.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use malachitebft_core_types::{
@@ -168,6 +168,8 @@ pub(crate) struct Guarded {
     signer: Arc<dyn VoteSigner>,
     checker: Checker,
     refusals: mpsc::UnboundedSender<SignRefused>,
+    /// Own votes that the engine's log held when it was read.
+    recalled: Arc<Mutex<Vec<(certificate::Vote, Sig)>>>,
 }
 
 impl Guarded {
@@ -176,7 +178,7 @@ impl Guarded {
         checker: Checker,
         refusals: mpsc::UnboundedSender<SignRefused>,
     ) -> Self {
-        Self { signer, checker, refusals }
+        Self { signer, checker, refusals, recalled: Arc::default() }
     }
 
     /// Runs `sign` where it may block, and checks what it gives: a wrong signature must not leave either.
@@ -198,9 +200,24 @@ impl Guarded {
         answer.await.map_err(panicked)?
     }
 
-    /// Whether the signer gives this vote, in the engine's words, whenever it is asked for it or another in its place.
-    pub(crate) fn keeps(&self, vote: &Vote) -> bool {
-        vote.statement().is_ok_and(|vote| self.signer.keeps(&vote))
+    /// Lets an own vote be given again that the engine's log held. It has left this process before.
+    pub(crate) fn recall(&self, vote: &SignedVote<Ctx>) {
+        if let Ok(statement) = vote.message.statement() {
+            self.recalled().push((statement, vote.signature));
+        }
+    }
+
+    fn recalled(&self) -> MutexGuard<'_, Vec<(certificate::Vote, Sig)>> {
+        self.recalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The vote of the same step that the log held, if the signer does not keep it, and it is the one that is asked for
+    /// or may stand for it.
+    fn recalled_for(&self, asked: &certificate::Vote) -> Option<(certificate::Vote, Sig)> {
+        let of_step = |vote: &certificate::Vote| *vote == certificate::Vote { value: vote.value, ..*asked };
+        let (vote, signature) = *self.recalled().iter().find(|(vote, _)| of_step(vote))?;
+        let may_stand = vote == *asked || vote.kind == certificate::VoteKind::Prevote || vote.value.is_none();
+        (may_stand && !self.signer.keeps(&vote)).then_some((vote, signature))
     }
 
     /// The proof that the peer `peer` is this validator.
@@ -228,6 +245,9 @@ impl Signer<Ctx> for Guarded {
         let what = format!("{kind} of height {}, round {}", vote.height, vote.round);
         let asked =
             vote.statement().map_err(|error| self.report(SignRefused::because_of_guard(what.as_str(), error)))?;
+        if let Some((vote, signature)) = self.recalled_for(&asked) {
+            return Ok(SignedMessage::new(vote.into(), signature));
+        }
         let chain = self.checker.chain;
         let signed = self
             .ask(what.clone(), move |signer| signer.sign_vote(&asked), move |vote| vote.signed_bytes(&chain))

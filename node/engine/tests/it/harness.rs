@@ -315,6 +315,14 @@ impl TestSigner {
         self.sign_vote(&Vote { kind: VoteKind::Prevote, height: 1, round: 0, value, voter }).unwrap();
     }
 
+    /// It keeps only the last of what it signed, as a guard does after many rounds.
+    pub(crate) fn forget_all_but_the_last(&self) {
+        let (mut signed, mut votes) = (self.signed.lock().unwrap(), self.votes.lock().unwrap());
+        let last = *signed.keys().next_back().unwrap();
+        signed.retain(|step, _| *step == last);
+        votes.retain(|step, _| *step == last);
+    }
+
     /// What it signed as a vote of this step.
     pub(crate) fn voted(&self, kind: VoteKind, height: u64, round: u32) -> Option<Option<Digest>> {
         self.votes.lock().unwrap().get(&(height, round, number(kind))).map(|vote| vote.value)

@@ -256,26 +256,31 @@ async fn validators_that_forgot_how_they_voted_say_it_again_and_the_chain_goes_o
     }
 }
 
-/// Its log then holds another vote than the engine derives from it.
+/// Its log then holds another vote than the engine derives from it, and after many rounds its signer does not hold it any more.
 #[tokio::test]
 async fn a_validator_that_said_a_vote_again_can_read_its_log() {
-    let mut cluster = Cluster::start(4, 0).await;
-    let at = not_first(&cluster)[0];
-    cluster.nodes[at].signer.as_ref().unwrap().has_prevoted(None);
-    cluster.nodes[at].ledger.lock().fail_commit_of = Some(1);
-    cluster.submit(1);
-    let mut engine = cluster.nodes[at].engine.take().unwrap();
-    let error = engine.stopped().await.expect_err("the commit fails, so the log is still about this height");
-    assert!(error.to_string().contains("failed to commit"), "{error}");
+    for forgets in [false, true] {
+        let mut cluster = Cluster::start(4, 0).await;
+        let at = not_first(&cluster)[0];
+        cluster.nodes[at].signer.as_ref().unwrap().has_prevoted(None);
+        cluster.nodes[at].ledger.lock().fail_commit_of = Some(1);
+        cluster.submit(1);
+        let mut engine = cluster.nodes[at].engine.take().unwrap();
+        let error = engine.stopped().await.expect_err("the commit fails, so the log is still about this height");
+        assert!(error.to_string().contains("failed to commit"), "{error}");
 
-    cluster.nodes[at].ledger.lock().fail_commit_of = None;
-    cluster.start_node(at).await;
-    cluster.submit(2);
-    cluster.until_committed(2).await;
-    let mut engine = cluster.nodes[at].engine.take().unwrap();
-    engine.stop();
-    let ended = engine.stopped().await;
-    assert!(matches!(ended, Ok(()) | Err(EngineError::Stopped)), "{ended:?}");
-    cluster.agree();
-    cluster.stop().await;
+        cluster.nodes[at].ledger.lock().fail_commit_of = None;
+        if forgets {
+            cluster.nodes[at].signer.as_ref().unwrap().forget_all_but_the_last();
+        }
+        cluster.start_node(at).await;
+        cluster.submit(2);
+        cluster.until_committed(2).await;
+        let mut engine = cluster.nodes[at].engine.take().unwrap();
+        engine.stop();
+        let ended = engine.stopped().await;
+        assert!(matches!(ended, Ok(()) | Err(EngineError::Stopped)), "{ended:?}");
+        cluster.agree();
+        cluster.stop().await;
+    }
 }
