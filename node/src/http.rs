@@ -125,14 +125,14 @@ struct Shared {
     requests: Room,
     answers: Room,
     /// Who computes for long, beside the threads that serve connections.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     waiting_questions: Semaphore,
     /// Who copies the index.
-    previews: Semaphore,
+    previews: Arc<Semaphore>,
     watch: WatchLimits,
     watchers: Arc<Semaphore>,
     /// Which watchers read on.
-    watch_turns: Semaphore,
+    watch_turns: Arc<Semaphore>,
 }
 
 /// A request on its way through an endpoint.
@@ -255,13 +255,12 @@ impl Api {
         &self.metrics
     }
 
-    /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
-    pub fn into_router(self) -> Router {
+    fn into_app(self) -> App {
         let Self { ledger, checkpoints, metrics, access, role, peers, endpoint, public_url, body_timeout, watch } =
             self;
         let genesis = serde_json::to_vec(ledger.read().genesis()).map(Bytes::from).unwrap_or_default();
         let turns = std::thread::available_parallelism().map_or(2, usize::from) * 2;
-        let app = App(Arc::new(Shared {
+        App(Arc::new(Shared {
             ledger,
             checkpoints,
             metrics,
@@ -274,29 +273,36 @@ impl Api {
             genesis,
             requests: Room::new(REQUESTS_BYTES_MAX),
             answers: Room::new(ANSWERS_BYTES_MAX),
-            turns: Semaphore::new(turns),
+            turns: Arc::new(Semaphore::new(turns)),
             waiting_questions: Semaphore::new(WAITING_QUESTIONS_MAX),
-            previews: Semaphore::new(1),
+            previews: Arc::new(Semaphore::new(1)),
             watch,
             watchers: Arc::new(Semaphore::new(watch.watchers_max)),
-            watch_turns: Semaphore::new(turns),
-        }));
-        let mut router = Router::new();
-        for endpoint in ENDPOINTS {
-            let app = app.clone();
-            let run = move |request| handle(app.clone(), endpoint, request);
-            router = router.route(endpoint.path, on(endpoint.method, run));
-        }
-        let (lost, mistaken) = (app.clone(), app);
-        router
-            .fallback(move |request: Request| {
-                refuse(lost.clone(), request, ApiError::not_found("nothing is at this path"))
-            })
-            // The router itself adds `Allow`.
-            .method_not_allowed_fallback(move |request: Request| {
-                refuse(mistaken.clone(), request, ApiError::method_not_allowed())
-            })
+            watch_turns: Arc::new(Semaphore::new(turns)),
+        }))
     }
+
+    /// The router of every path. Errors are problems (RFC 9457) everywhere, also where no path is.
+    pub fn into_router(self) -> Router {
+        routed(self.into_app())
+    }
+}
+
+/// Leads to every endpoint, and says of all else that it is not there.
+fn routed(app: App) -> Router {
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let app = app.clone();
+        let run = move |request| handle(app.clone(), endpoint, request);
+        router = router.route(endpoint.path, on(endpoint.method, run));
+    }
+    let (lost, mistaken) = (app.clone(), app);
+    router
+        .fallback(move |request: Request| refuse(lost.clone(), request, ApiError::not_found("nothing is at this path")))
+        // The router itself adds `Allow`.
+        .method_not_allowed_fallback(move |request: Request| {
+            refuse(mistaken.clone(), request, ApiError::method_not_allowed())
+        })
 }
 
 /// Handles a request that found its endpoint.
@@ -318,10 +324,11 @@ async fn run(app: &App, endpoint: &'static Endpoint, request: Request) -> Answer
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query(), endpoint.parameters)?;
     let response = (endpoint.run)(app.clone(), Call { query, parts, body }).await?;
-    // What a submission gave is told in any case; its request already has its room.
+    // What a submission gave is told in any case.
+    let is_submission = endpoint.path.starts_with("/v1/records") && endpoint.method == MethodFilter::POST;
     let exact = response.body().size_hint().exact().and_then(|exact| usize::try_from(exact).ok());
     match exact {
-        Some(bytes) if bytes > LARGE_ANSWER_BYTES && endpoint.method == MethodFilter::GET => {
+        Some(bytes) if bytes > LARGE_ANSWER_BYTES && !is_submission => {
             let mut held = Held::default();
             app.0.answers.take(&mut held, bytes)?;
             Ok(response.map(|body| Body::new(Holding::new(body, held))))
@@ -399,17 +406,21 @@ impl App {
     }
 
     /// Runs something that reads much or computes for long, off the threads that serve connections. Only a
-    /// few do so at a time.
+    /// few do so at a time: the turn lasts as long as the work, also when its caller has gone.
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Ledger) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let turn = tokio::time::timeout(TURN_TIME_MAX, self.0.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
+        let turn = tokio::time::timeout(TURN_TIME_MAX, self.0.turns.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
             return Err(ApiError::overloaded("the node has too many long requests to handle", 1));
         };
         let ledger = self.0.ledger.clone();
-        blocking::run(move || work(&ledger)).await
+        let work = move || {
+            let _turn = turn;
+            work(&ledger)
+        };
+        blocking::run(work).await
     }
 }
 

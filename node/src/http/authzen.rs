@@ -30,9 +30,10 @@ pub(super) use evaluation::{evaluate, evaluate_many};
 pub(super) use metadata::metadata;
 pub(super) use search::{search_actions, search_resources, search_subjects};
 
-use super::body::Media;
+use super::body::{Content, Media};
 use super::error::ApiError;
 use super::json::Members;
+use super::room::Held;
 use super::{App, Call};
 
 /// Asks for the reasons of decisions, if it is `1`.
@@ -51,10 +52,32 @@ pub(super) fn fault(error: ApiError) -> Response<Body> {
     response
 }
 
-/// The members of a request.
-async fn members(app: &App, call: &mut Call, bytes_max: usize) -> Result<Map<String, Value>, ApiError> {
-    let (_, content) = call.content(app, &[Media::Json], bytes_max).await?;
-    Ok(Members::parse("the body", &content.bytes)?.into_map())
+/// A body of more bytes is large: it is read in turn, off the threads that serve connections, and so is what it asks for.
+const LARGE_BODY_BYTES: usize = 16 * 1024;
+/// How many times its bytes a large body takes once it is read, about: `[[],[],[]]` has eleven.
+const LARGE_BODY_TIMES: usize = 12;
+
+/// A request's members, and the room that they take until it is answered.
+struct Asked {
+    members: Map<String, Value>,
+    is_large: bool,
+    _held: Held,
+}
+
+impl Asked {
+    async fn read(app: &App, call: &mut Call, bytes_max: usize) -> Result<Self, ApiError> {
+        let (_, Content { bytes, mut held }) = call.content(app, &[Media::Json], bytes_max).await?;
+        let is_large = bytes.len() > LARGE_BODY_BYTES;
+        let more = bytes.len() * (LARGE_BODY_TIMES - 1);
+        let parse = move || Members::parse("the body", &bytes).map(Members::into_map);
+        let members = if is_large {
+            app.0.requests.take(&mut held, more)?;
+            app.in_turn(move |_| parse()).await?
+        } else {
+            parse()?
+        };
+        Ok(Self { members, is_large, _held: held })
+    }
 }
 
 /// Whether the caller asks for what only Writ knows. `options` that are no object ask for nothing.

@@ -136,7 +136,7 @@ fn answer_of(ledger: &Ledger, resolved: Resolved) -> Result<CheckAnswer, ApiErro
         Some(leaf) => position_token(height, &leaf),
         None => super::receipt::position_of(ledger, height)?,
     };
-    let explain = told.map(|told| told.explanation(ledger, &decision, interval)).transpose()?;
+    let explain = told.map(|told| told.explanation(ledger, &decision, &Moment { interval, height })).transpose()?;
     Ok(CheckAnswer {
         decision: if decision.why == Why::Grant { Effect::Grant } else { Effect::Deny },
         why: decision.why.as_str().into(),

@@ -6,12 +6,11 @@
 use writ_proto::api::{
     ConsideredEntry, ExplainedRole, Explanation, ObstacleAnswer, ObstacleCode, Verdict, is_readable, shown, why_not,
 };
-use writ_proto::decision::{self, Account, Considered, Decision, Obstacle, ObstacleKind, ReachedRole};
+use writ_proto::decision::{self, Account, Considered, Decision, Moment, Obstacle, ObstacleKind, ReachedRole};
 use writ_proto::index::{EntryOrdinal, Index, Revoked};
 use writ_proto::name::{ActionPattern, Name, NameError, Side};
 use writ_proto::record::AuthorityName;
 use writ_proto::state::State;
-use writ_proto::time::Interval;
 
 use super::error::ApiError;
 use super::receipt::{Standing, entry_at, id_at, record_at};
@@ -46,12 +45,14 @@ impl Told {
         self,
         ledger: &Ledger,
         decision: &Decision,
-        interval: Interval,
+        moment: &Moment,
     ) -> Result<Explanation, ApiError> {
+        let Moment { interval, height } = *moment;
         let mut entries = Vec::with_capacity(decision.entries.len());
         for id in &decision.ids {
             let standing = Standing::by_id(&ledger.read(), id);
             let standing = standing.ok_or_else(|| ApiError::internal(format!("no entry {id} is in the log")))?;
+            let standing = standing.known_at(height);
             entries.extend(entry_at(ledger, &record_at(ledger, standing.index)?, &standing)?);
         }
         let role = |reached: &ReachedRole| {

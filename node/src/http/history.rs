@@ -119,11 +119,8 @@ fn page(ledger: &Ledger, asked: &Asked) -> Result<HistoryPage, ApiError> {
 
 /// What happened, and the entry's place, by what was known at `height`.
 fn what_of(index: &Index, kind: EventKind, height: u64) -> What {
-    let entry = |happening, ordinal: EntryOrdinal| {
-        let standing = Standing::of(&index.entry(ordinal));
-        let revoked = standing.revoked.filter(|revoked| revoked.height <= height);
-        What::Entry(happening, Standing { revoked, ..standing })
-    };
+    let entry =
+        |happening, ordinal: EntryOrdinal| What::Entry(happening, Standing::of(&index.entry(ordinal)).known_at(height));
     match kind {
         EventKind::Added(ordinal) => entry(Happening::Added, ordinal),
         EventKind::Began(ordinal) => entry(Happening::Began, ordinal),

@@ -42,6 +42,8 @@ pub(super) struct Pace {
 struct Step {
     phase: Phase,
     since: Instant,
+    /// Whether it was asked to end since it waits.
+    asked: bool,
     /// Who looked for bytes while a request was served, and so was given no time.
     reader: Option<Waker>,
 }
@@ -56,7 +58,7 @@ pub(super) struct Bounds {
 
 impl Pace {
     pub(super) fn new() -> Arc<Self> {
-        let step = Step { phase: Phase::Head, since: Instant::now(), reader: None };
+        let step = Step { phase: Phase::Head, since: Instant::now(), asked: false, reader: None };
         Arc::new(Self { step: Mutex::new(step), evicted: Notify::new() })
     }
 
@@ -78,19 +80,25 @@ impl Pace {
         }
     }
 
-    /// Whether no request is being served.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.lock().phase != Phase::Serving
-    }
-
-    /// Asks the connection to end at once.
-    pub(super) fn evict(&self) {
-        self.evicted.notify_one();
+    /// Asks the connection to end at once, unless a request is served on it. Gives whether that is so, and whether it was
+    /// asked before.
+    pub(super) fn evict(&self) -> Option<bool> {
+        let mut step = self.lock();
+        (step.phase != Phase::Serving).then(|| {
+            self.evicted.notify_one();
+            std::mem::replace(&mut step.asked, true)
+        })
     }
 
     /// Completes when the connection is to end at once.
     pub(super) async fn evicted(&self) {
-        self.evicted.notified().await;
+        loop {
+            self.evicted.notified().await;
+            // A request may have come meanwhile; then it is served.
+            if self.lock().asked {
+                return;
+            }
+        }
     }
 
     fn read_some(&self) {
@@ -121,6 +129,7 @@ impl Pace {
 impl Step {
     fn enter(&mut self, phase: Phase) {
         (self.phase, self.since) = (phase, Instant::now());
+        self.asked &= phase != Phase::Serving;
     }
 }
 
@@ -238,6 +247,20 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_a_request_has_come_does_not_end() {
+        let pace = Pace::new();
+        assert_eq!(pace.evict(), Some(false));
+        assert_eq!(pace.evict(), Some(true), "it was asked already");
+        pace.serving();
+        let ends = tokio::time::timeout(Duration::from_millis(50), pace.evicted()).await;
+        assert!(ends.is_err(), "the request came first");
+        assert_eq!(pace.evict(), None);
+        pace.served();
+        assert_eq!(pace.evict(), Some(false));
+        pace.evicted().await;
     }
 
     #[test]

@@ -57,12 +57,13 @@ enum Statement {
 pub(super) async fn preview(app: App, mut call: Call) -> Answer {
     caught_up(app.ledger())?;
     let (_, content) = call.content(&app, &[Media::Json], BYTES_MAX).await?;
-    let turn = tokio::time::timeout(TURN_TIME_MAX, app.0.previews.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
+    let turn = tokio::time::timeout(TURN_TIME_MAX, app.0.previews.clone().acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
         return Err(ApiError::overloaded("one preview is made at a time, and others wait already", 1));
     };
     let told = app
         .in_turn(move |ledger| {
+            let _turn = turn;
             let wish = Wish::read(&content.bytes)?;
             drop(content);
             told(ledger, wish)

@@ -205,6 +205,11 @@ impl Standing {
         Self { index, member, height, added, revoked }
     }
 
+    /// The same by what was known at `height`: a revocation that came later was not.
+    pub(super) fn known_at(self, height: u64) -> Self {
+        Self { revoked: self.revoked.filter(|revoked| revoked.height <= height), ..self }
+    }
+
     /// That of the accepted entry with this id, if there is one.
     pub(super) fn by_id(state: &State, id: &RecordId) -> Option<Self> {
         let entry = state.index().entry(state.index().by_id(id)?);

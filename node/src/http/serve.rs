@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::Api;
@@ -120,6 +120,7 @@ pub async fn serve_router(
         metrics,
         bounds: Bounds { header: limits.header_timeout, idle: limits.idle_timeout, write: limits.write_timeout },
         open: Arc::default(),
+        served: Arc::default(),
     };
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let (stop, stopping) = watch::channel(false);
@@ -153,14 +154,19 @@ pub async fn serve_router(
     }
 }
 
-/// A slot for a connection; if there is none, one is made where that takes nothing from anybody.
+/// A slot for a connection; if there is none, one is made where that takes nothing from anybody, as soon as that is so.
 async fn slot(slots: &Arc<Semaphore>, doors: &Doors) -> Option<OwnedSemaphorePermit> {
-    if let Ok(slot) = slots.clone().try_acquire_owned() {
-        return Some(slot);
+    loop {
+        if let Ok(slot) = slots.clone().try_acquire_owned() {
+            return Some(slot);
+        }
+        doors.evict_oldest();
+        tokio::select! {
+            // An error means that the semaphore is closed, which it never is.
+            slot = slots.clone().acquire_owned() => return slot.ok(),
+            () = doors.served.notified() => {}
+        }
     }
-    doors.evict_oldest();
-    // An error means that the semaphore is closed, which it never is.
-    slots.clone().acquire_owned().await.ok()
 }
 
 /// Completes when the node stops.
@@ -183,6 +189,8 @@ struct Doors {
     metrics: Metrics,
     bounds: Bounds,
     open: Arc<Mutex<Open>>,
+    /// Told when a request was served: that connection waits now.
+    served: Arc<Notify>,
 }
 
 impl Doors {
@@ -192,8 +200,7 @@ impl Doors {
 
     /// Ends the oldest connection on which no request is served, if there is one.
     fn evict_oldest(&self) {
-        if let Some(pace) = self.open().paces.values().find(|pace| pace.is_waiting()) {
-            pace.evict();
+        if self.open().paces.values().find_map(|pace| pace.evict()) == Some(false) {
             self.metrics.connection_cut("evicted");
         }
     }
@@ -207,7 +214,7 @@ impl Doors {
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let entry = Entry::of(self);
-        let Self { router, metrics, bounds, .. } = self.clone();
+        let Self { router, metrics, bounds, served, .. } = self.clone();
         async move {
             let _slot = slot;
             let pace = entry.pace.clone();
@@ -220,7 +227,7 @@ impl Doors {
                     pace.serving();
                     request.extensions_mut().insert(peer);
                     request.extensions_mut().insert(stopping.clone());
-                    let (answer, served) = (service.call(request.map(Body::new)), Served(pace.clone()));
+                    let (answer, served) = (service.call(request.map(Body::new)), Served(pace.clone(), served.clone()));
                     async move { Ok::<_, Infallible>(finishing(answer.await, served)) }
                 }
             };
@@ -260,11 +267,12 @@ fn finishing(answer: Result<Response<Body>, Infallible>, served: Served) -> Resp
 }
 
 /// Dropped when an answer's body is sent, or given up.
-struct Served(Arc<Pace>);
+struct Served(Arc<Pace>, Arc<Notify>);
 
 impl Drop for Served {
     fn drop(&mut self) {
         self.0.served();
+        self.1.notify_one();
     }
 }
 

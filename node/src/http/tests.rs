@@ -17,5 +17,6 @@ mod refusals;
 mod search;
 mod serve;
 mod strangers;
+mod turns;
 mod watch;
 mod world;

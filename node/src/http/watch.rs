@@ -184,11 +184,16 @@ impl Feed {
     /// Reads on, in turn: of all watchers only a few read at a time, however many a block wakes.
     async fn step(&self) -> Result<Step, Broken> {
         // The semaphore is never closed.
-        let _turn = self.app.0.watch_turns.acquire().await.map_err(|_| Broken)?;
+        let turn = self.app.0.watch_turns.clone().acquire_owned().await.map_err(|_| Broken)?;
         let (ledger, metrics) = (self.app.0.ledger.clone(), self.app.0.metrics.clone());
         let (interest, chain, place) = (self.interest.clone(), self.chain, self.place);
+        let work = move || {
+            // Also when the watcher has gone meanwhile.
+            let _turn = turn;
+            step(&ledger, &metrics, &interest, &chain, place)
+        };
         // What went wrong is in the log already.
-        blocking::run(move || step(&ledger, &metrics, &interest, &chain, place)).await.map_err(|_| Broken)
+        blocking::run(work).await.map_err(|_| Broken)
     }
 
     /// Waits until there may be more, the position is due, or the node stops.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use writ_proto::decision::{Decision, Moment, Why, resolve};
 
 use super::entity::{Evaluation, Parts, Path};
-use super::{asks_for_reasons, members};
+use super::{Asked, asks_for_reasons};
 use crate::http::check::{missing_for, reasons};
 use crate::http::error::ApiError;
 use crate::http::json::{answer, kind};
@@ -22,7 +22,7 @@ use crate::ledger::Ledger;
 const BYTES_MAX: usize = 1024 * 1024;
 /// Questions of one batch.
 const EVALUATIONS_MAX: usize = 10_000;
-/// Questions that are answered under one hold of the state's lock; a batch of no more needs no turn of its own.
+/// Questions that are answered under one hold of the state's lock; a small batch of no more begins without a turn.
 const AT_ONCE: usize = 64;
 /// Steps that their conditions take under it, about: a few milliseconds' worth.
 const STEPS_AT_ONCE: u64 = 400_000;
@@ -52,16 +52,17 @@ type Item = Result<Evaluation, ApiError>;
 
 /// `POST /access/v1/evaluation`.
 pub(in crate::http) async fn evaluate(app: App, mut call: Call) -> Answer {
-    let members = members(&app, &mut call, BYTES_MAX).await?;
+    let asked = Asked::read(&app, &mut call, BYTES_MAX).await?;
     // Here the standard names no options, so what is wrong with them is ignored.
-    let reasons = asks_for_reasons(members.get("options"), &call.parts.headers);
-    one(&app, members, Options { semantic: Semantic::ExecuteAll, reasons })
+    let reasons = asks_for_reasons(asked.members.get("options"), &call.parts.headers);
+    one(&app, asked, Options { semantic: Semantic::ExecuteAll, reasons }).await
 }
 
 /// `POST /access/v1/evaluations`.
 pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
-    let mut members = members(&app, &mut call, BYTES_MAX).await?;
-    let options = Options::take(&mut members, &call.parts.headers)?;
+    let mut asked = Asked::read(&app, &mut call, BYTES_MAX).await?;
+    let members = &mut asked.members;
+    let options = Options::take(members, &call.parts.headers)?;
     let evaluations = match members.remove("evaluations") {
         None => Vec::new(),
         Some(Value::Array(evaluations)) => evaluations,
@@ -70,13 +71,13 @@ pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
         }
     };
     if evaluations.is_empty() {
-        return one(&app, members, options);
+        return one(&app, asked, options).await;
     }
     if evaluations.len() > EVALUATIONS_MAX {
         let detail = format!("{} questions, at most {EVALUATIONS_MAX} fit one request", evaluations.len());
         return Err(ApiError::bad("evaluations", detail));
     }
-    let defaults = Parts::take(&mut members, Path::ROOT)?;
+    let defaults = Parts::take(members, Path::ROOT)?;
     let item = |(n, value): (usize, Value)| {
         let path = Path::item(n);
         match value {
@@ -85,24 +86,39 @@ pub(in crate::http) async fn evaluate_many(app: App, mut call: Call) -> Answer {
         }
     };
     let items: Vec<Item> = evaluations.into_iter().enumerate().map(item).collect();
-    let answers = if items.len() > AT_ONCE || options.reasons {
-        app.in_turn(move |ledger| answers(ledger, &items, options)).await?
-    } else {
-        answers(app.ledger(), &items, options)?
-    };
-    for why in answers.iter().filter_map(|(why, _)| *why) {
-        app.0.metrics.decision(why);
-    }
+    let is_small = !asked.is_large && !options.reasons && items.len() <= AT_ONCE;
+    let answers = answered(&app, Batch::new(items, options), is_small).await?;
     let evaluations: Vec<Value> = answers.into_iter().map(|(_, shown)| shown).collect();
     answer(StatusCode::OK, &json!({ "evaluations": evaluations }))
 }
 
 /// The answer to the question that the members are.
-fn one(app: &App, mut members: Map<String, Value>, options: Options) -> Answer {
-    let evaluation = Parts::take(&mut members, Path::ROOT)?.complete(&Parts::default(), Path::ROOT)?;
-    let (why, shown) = answers(app.ledger(), &[Ok(evaluation)], options)?.remove(0);
-    why.into_iter().for_each(|why| app.0.metrics.decision(why));
+async fn one(app: &App, mut asked: Asked, options: Options) -> Answer {
+    let evaluation = Parts::take(&mut asked.members, Path::ROOT)?.complete(&Parts::default(), Path::ROOT)?;
+    let (_, shown) = answered(app, Batch::new(vec![Ok(evaluation)], options), !asked.is_large).await?.remove(0);
     answer(StatusCode::OK, &shown)
+}
+
+/// The answers of a batch. A small one is begun here, since a turn costs more than most of them do; what its conditions
+/// leave over takes one.
+async fn answered(app: &App, mut batch: Batch, is_small: bool) -> Result<Vec<Answered>, ApiError> {
+    caught_up(app.ledger())?;
+    if is_small {
+        batch.go_on(app.ledger())?;
+    }
+    if !batch.is_over() {
+        let rest = move |ledger: &Ledger| {
+            while !batch.is_over() {
+                batch.go_on(ledger)?;
+            }
+            Ok(batch)
+        };
+        batch = app.in_turn(rest).await?;
+    }
+    for why in batch.answers.iter().filter_map(|(why, _)| *why) {
+        app.0.metrics.decision(why);
+    }
+    Ok(batch.answers)
 }
 
 impl Options {
@@ -128,18 +144,40 @@ impl Options {
     }
 }
 
-/// Each question's answer and why it is that (none for one at fault), up to where the semantic stops.
-fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Option<Why>, Value)>, ApiError> {
-    caught_up(ledger)?;
-    let mut fixed: Option<Moment> = None;
-    let mut answers = Vec::with_capacity(items.len());
-    let (mut entries, mut in_all) = (0, 0_u64);
-    let mut rest = items;
-    while !rest.is_empty() {
+/// Why a question has its answer (none: it is at fault), and the answer.
+type Answered = (Option<Why>, Value);
+
+/// Questions, and the answers as far as they go.
+struct Batch {
+    items: Vec<Item>,
+    options: Options,
+    /// That of the first question, and so of all.
+    moment: Option<Moment>,
+    answers: Vec<Answered>,
+    /// Whether the semantic stops here.
+    is_last: bool,
+    /// Entries that the reasons have named, and steps that conditions have taken.
+    entries: usize,
+    steps: u64,
+}
+
+impl Batch {
+    fn new(items: Vec<Item>, options: Options) -> Self {
+        let answers = Vec::with_capacity(items.len());
+        Self { items, options, moment: None, answers, is_last: false, entries: 0, steps: 0 }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_last || self.answers.len() == self.items.len()
+    }
+
+    /// Answers some more, under one hold of the state's lock.
+    fn go_on(&mut self, ledger: &Ledger) -> Result<(), ApiError> {
+        let rest = &self.items[self.answers.len()..];
         let (decisions, moment) = {
             let state = ledger.read();
             let tip = state.tip();
-            let moment = match fixed {
+            let moment = match self.moment {
                 Some(moment) => moment,
                 None => Moment { interval: ledger.clock().interval(tip.time)?, height: tip.height },
             };
@@ -160,35 +198,33 @@ fn answers(ledger: &Ledger, items: &[Item], options: Options) -> Result<Vec<(Opt
                     break;
                 }
             }
-            in_all = in_all.saturating_add(steps.get());
+            self.steps = self.steps.saturating_add(steps.get());
             (decisions, moment)
         };
-        if in_all > STEPS_IN_ALL_MAX {
+        if self.steps > STEPS_IN_ALL_MAX {
             let detail = "the conditions that these questions meet go through too much, ask about fewer at a time";
             return Err(ApiError::whole("too_large", detail));
         }
-        fixed = Some(moment);
-        let some;
-        (some, rest) = rest.split_at(decisions.len());
-        for (item, decision) in some.iter().zip(decisions) {
-            entries += decision.as_ref().map_or(0, |(decision, _)| decision.ids.len());
-            if options.reasons && entries > ENTRIES_MAX {
+        self.moment = Some(moment);
+        for (item, decision) in rest.iter().zip(decisions) {
+            self.entries += decision.as_ref().map_or(0, |(decision, _)| decision.ids.len());
+            if self.options.reasons && self.entries > ENTRIES_MAX {
                 let detail = format!("the reasons name more than {ENTRIES_MAX} entries, ask about fewer at a time");
                 return Err(ApiError::whole("too_large", detail));
             }
-            let (why, shown) = show(ledger, item, decision, &moment, options.reasons)?;
-            answers.push((why, shown));
-            let is_last = match options.semantic {
+            let (why, shown) = show(ledger, item, decision, &moment, self.options.reasons)?;
+            self.answers.push((why, shown));
+            self.is_last = match self.options.semantic {
                 Semantic::ExecuteAll => false,
                 Semantic::DenyOnFirstDeny => why != Some(Why::Grant),
                 Semantic::PermitOnFirstPermit => why == Some(Why::Grant),
             };
-            if is_last {
-                return Ok(answers);
+            if self.is_last {
+                break;
             }
         }
+        Ok(())
     }
-    Ok(answers)
 }
 
 /// One answer. A question without a decision is about a name that no entry can hold.
@@ -198,7 +234,7 @@ fn show(
     decision: Option<(Decision, Vec<String>)>,
     moment: &Moment,
     with_reasons: bool,
-) -> Result<(Option<Why>, Value), ApiError> {
+) -> Result<Answered, ApiError> {
     if let Err(error) = item {
         let error = json!({ "status": error.status().as_u16(), "message": super::message(error) });
         return Ok((None, json!({ "decision": false, "context": { "error": error } })));

@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 use writ_proto::decision::Moment;
 use writ_proto::index::{Index, TextId};
 use writ_proto::name::Side;
-use writ_proto::search::{Asked, Budget, Wanted, WhatCan, WhichActions, WhoCan};
+use writ_proto::search::{self, Budget, Wanted, WhatCan, WhichActions, WhoCan};
 
 use super::entity::{Path, Search, Sought, object, type_and_id};
-use super::{asks_for_reasons, members};
+use super::{Asked, asks_for_reasons};
 use crate::http::circumstances::{Attributes, Circumstances};
 use crate::http::cursor;
 use crate::http::entries::LIMIT_MAX;
@@ -51,10 +51,11 @@ pub(in crate::http) async fn search_actions(app: App, call: Call) -> Answer {
 }
 
 async fn search(app: App, mut call: Call, read: Read) -> Answer {
-    let mut members = members(&app, &mut call, BYTES_MAX).await?;
+    let mut asked = Asked::read(&app, &mut call, BYTES_MAX).await?;
+    let members = &mut asked.members;
     let with_reasons = asks_for_reasons(members.get("options"), &call.parts.headers);
-    let page = object(&mut members, Path::ROOT, "page")?;
-    let search = read(&mut members)?;
+    let page = object(members, Path::ROOT, "page")?;
+    let search = read(members)?;
     let mark = mark(&app, call.parts.uri.path(), &search, page.as_ref());
     let page = page.map(|page| Page::read(page, &mark)).transpose()?;
     let found = app.in_turn(move |ledger| found(ledger, search, page, &mark, with_reasons)).await?;
@@ -219,7 +220,7 @@ impl Searching {
     fn step(
         &mut self,
         index: &Index,
-        conditions: &dyn Fn(&Asked<'_>, &str) -> writ_proto::condition::Evaluation,
+        conditions: &dyn Fn(&search::Asked<'_>, &str) -> writ_proto::condition::Evaluation,
         budget: Budget,
     ) -> Vec<Value> {
         let entity = |text: TextId, side: Side| {

@@ -170,6 +170,20 @@ async fn what_is_missing_is_missing_for_the_decision_alone() {
 }
 
 #[tokio::test]
+async fn what_was_revoked_later_was_not_known_to_be() {
+    let (world, ids) = with(vec![grant("ada", "read", "file:x")]);
+    world.append(&[&world.revoke(ids[0].parse().unwrap(), Effect::Grant)]);
+    let at = time(2_500);
+    for (height, decision, revoked) in [(1, "granted", false), (2, "denied", true)] {
+        let answer = explained(&world, &format!("sub=ada&act=read&obj=file:x&at={at}&height={height}")).await;
+        assert_eq!(answer["decision"], decision, "{answer}");
+        let told = answer["explain"]["entries"].as_array().unwrap();
+        assert!(told.iter().all(|entry| entry["revoked"].is_null()), "{answer}");
+        assert_eq!(answer["explain"]["considered"].to_string().contains("\"revoked\""), revoked, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn an_explanation_is_bounded_and_says_so() {
     let entries = (0..200).map(|n| grant("ada", &format!("act-{n}"), "file:x"));
     let (world, _) = with(entries.chain((0..100).map(|n| grant("*", &format!("act-{n}"), "file:*"))).collect());

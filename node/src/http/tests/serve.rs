@@ -268,6 +268,37 @@ async fn connections_that_are_being_served_are_never_evicted() {
     honest.await;
 }
 
+/// They keep their connections, and wait for nothing more: the newcomer gets the slot of one of them, long before any of
+/// them has been silent for too long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_served_makes_room_for_who_waits_already() {
+    let hour = Duration::from_secs(3_600);
+    let served = Served::start(HttpLimits { connections_max: 2, idle_timeout: hour, ..small() }).await;
+    let mut waiting = Vec::new();
+    for n in 0..2 {
+        let record = served.world.grant(&format!("user{n}"), "read", "file:x");
+        let body = format!("{{\"record\":\"{}\"}}", to_base64(record.bytes()));
+        let mut socket = served.connect().await;
+        let head = format!(
+            "POST /v1/records?wait_ms=5000 HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        socket.write_all((head + &body).as_bytes()).await.unwrap();
+        waiting.push(socket);
+    }
+    while served.world.mark().2 < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let honest = served.honest();
+    tokio::pin!(honest);
+    tokio::select! {
+        _ = &mut honest => panic!("a third connection was served"),
+        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+    }
+    served.world.commit();
+    tokio::time::timeout(Duration::from_secs(120), honest).await.expect("a slot is given up");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heads_are_bounded_in_size_and_number() {
     let served = Served::start(small()).await;
