@@ -138,7 +138,18 @@ impl<'a> Evaluator<'a> {
     ///
     /// Source: langdef, *Field Selection*.
     fn member(&mut self, path: &'a Path, len: usize) -> Option<Operand<'a>> {
-        let mut value = Operand::Map(self.request.variable(path.variable));
+        let variable = self.request.variable(path.variable);
+        if len == 0
+            && let Some((own, _)) = path.variable.members()
+        {
+            // Types, ids and names are always there: one that is not is not known, and neither is the whole.
+            self.comparer.count(own.len());
+            if let Some(unknown) = own.iter().find(|member| !variable.contains_key(**member)) {
+                self.missing.push([path.variable.as_str(), ".", *unknown].concat());
+                return None;
+            }
+        }
+        let mut value = Operand::Map(variable);
         for (at, member) in path.members[..len].iter().enumerate() {
             self.comparer.count(1 + member.len());
             let Operand::Map(map) = value else { return None };
@@ -151,9 +162,13 @@ impl<'a> Evaluator<'a> {
         Some(value)
     }
 
-    /// Whether the last member is there; that all before it are is needed.
+    /// Whether the last member is there; that all before it are is needed. A type, an id or a name that the request
+    /// does not tell is not known, so it cannot be said not to be there.
     fn has(&mut self, path: &'a Path) -> Option<Operand<'a>> {
         let (last, before) = path.members.split_last()?;
+        if before.is_empty() && path.variable.members().is_some() {
+            return self.member(path, 1).map(|_| Operand::Bool(true));
+        }
         match self.member(path, before.len())? {
             Operand::Map(map) => {
                 self.comparer.count(1 + last.len());

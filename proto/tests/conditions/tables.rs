@@ -438,7 +438,11 @@ fn a_request_tells_names_as_people_write_them() {
     // A question for every action has none to tell.
     let every = Request::of(&name("user:a"), None, &name("file:x"));
     assert_eq!(evaluate("action.name == 'read'", &every).missing, ["action.name"]);
-    assert_eq!(evaluate("has(action.name)", &every).truth, F);
+    for text in ["has(action.name)", "'name' in action", "size(action) == 3", "action == subject"] {
+        let evaluation = evaluate(text, &every);
+        assert_eq!((evaluation.truth, evaluation.missing), (X, vec!["action.name".into()]), "{text}");
+    }
+    assert_eq!(evaluate("has(action.properties) && !has(action.properties.reason)", &every).truth, T);
     // The request that knows nothing.
     let nothing = evaluate("subject.id == resource.id && action.id == 'x'", &Request::default());
     assert_eq!((nothing.truth, nothing.missing.len()), (X, 3));

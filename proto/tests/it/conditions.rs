@@ -70,3 +70,37 @@ fn answers_follow_the_context_and_in_doubt_deny() {
         );
     }
 }
+
+/// A question for every action is granted only if every single action is. What a condition asks of the action itself is
+/// not known there, not absent.
+#[test]
+fn what_is_granted_for_every_action_is_granted_for_each() {
+    let on = |cond: &str, entry: Access| Access { cond: Some(cond.into()), ..entry };
+    let conditions = [
+        "has(action.name) && action.name == 'delete'",
+        "has(action.id) && action.id in ['delete']",
+        "'name' in action && action.name == 'delete'",
+        "size(action) == 3",
+        "action != subject",
+        "has(action.name)",
+    ];
+    for cond in conditions {
+        let entries =
+            [access(Effect::Grant, "user:a", "*", "file:x"), on(cond, access(Effect::Deny, "user:a", "*", "file:x"))];
+        let mut chain = Chain::new();
+        let records: Vec<_> =
+            (1..).zip(entries).map(|(nonce, entry)| sign("org1", nonce, Body::Access(entry))).collect();
+        assert_eq!(chain.append(10, &records), []);
+        let why = |act: Option<&str>| {
+            let name = |text: &str| Name::parse_full(text).expect("a name");
+            let act = act.map(|act| Action::parse(act).expect("an action"));
+            let question = Question { sub: name("user:a"), act, obj: name("file:x") };
+            let request = Request::of(&question.sub, question.act.as_ref(), &question.obj);
+            let moment = Moment { interval: Interval::at(time(20)), height: chain.height() };
+            resolve(chain.state.index(), &question, &moment, &|text: &str| condition::evaluate(text, &request).truth)
+                .why
+        };
+        assert_eq!(why(Some("delete")), Why::Deny, "{cond}");
+        assert_eq!(why(None), Why::Indeterminate, "{cond}");
+    }
+}
