@@ -43,6 +43,8 @@ pub(super) struct Target<'a> {
     /// Its ordinal, if an earlier block brought it.
     before: Option<EntryOrdinal>,
     is_revoked: bool,
+    /// What it says, if this block brought it.
+    here: Option<&'a Access>,
     pub(super) sub: &'a str,
     pub(super) obj: &'a str,
 }
@@ -242,7 +244,6 @@ impl<'a> Execution<'a> {
         let is_bounded = access.effect == Effect::Grant && access.exp.is_none_or(|exp| exp > self.time);
         if is_bounded {
             self.check_live_bounds(root, access, brings)?;
-            brings.note_grant(root, id, access);
         }
         brings.note_change(access.sub.as_str(), access.obj.as_str(), self.next_leaf());
         if access.effect == Effect::Grant {
@@ -255,6 +256,8 @@ impl<'a> Execution<'a> {
             if let Some(waiting) = entitled.copied() {
                 let revoked = Revoked { by: waiting.index, height: self.height, at: self.time };
                 brings.note_end(id, None, revoked);
+            } else if is_bounded {
+                brings.note_grant(root, id, access);
             }
         }
         Ok(())
@@ -325,6 +328,9 @@ impl<'a> Execution<'a> {
             let revoked = Revoked { by: self.next_leaf(), height: self.height, at: self.time };
             brings.note_end(revoke.target, target.before, revoked);
             brings.note_change(target.sub, target.obj, self.next_leaf());
+            if let Some(access) = target.here {
+                brings.note_gone(self.base.authorities.root_of(target.authority), revoke.target, access);
+            }
         }
         Ok(())
     }
@@ -356,6 +362,7 @@ impl<'a> Execution<'a> {
                 authority: entry.authority,
                 before: Some(ordinal),
                 is_revoked: entry.revoked.is_some() || self.block.ends(id),
+                here: None,
                 sub: index.text(entry.sub),
                 obj: index.text(entry.obj),
             }));
@@ -369,6 +376,7 @@ impl<'a> Execution<'a> {
             authority: placed.record.authority,
             before: None,
             is_revoked: self.block.ends(id),
+            here: Some(access),
             sub: access.sub.as_str(),
             obj: access.obj.as_str(),
         }))

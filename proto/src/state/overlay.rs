@@ -22,10 +22,12 @@ type GrantKey = (u32, String, String, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
-    /// Accepted grants that have not ended by themselves.
+    /// Accepted grants that have not ended by themselves, nor by an earlier record.
     grants: BTreeMap<GrantKey, Vec<RecordId>>,
     /// Those among them that are memberships, by root and subject.
     memberships: BTreeMap<(u32, String), Vec<RecordId>>,
+    /// Grants of earlier records that this one ends.
+    gone: Vec<(GrantKey, RecordId)>,
     /// Entries that are ended, and those among them that earlier blocks brought, by ordinal.
     revoked: BTreeMap<RecordId, Revoked>,
     revoked_before: BTreeSet<EntryOrdinal>,
@@ -47,6 +49,13 @@ impl Overlay {
         self.revoked_before.extend(later.revoked_before);
         self.changed.extend(later.changed);
         self.now_waiting.extend(later.now_waiting);
+        // Kept, the dead would be looked at for each grant to come, and a block can hold thousands of them on one key.
+        for (key, id) in later.gone {
+            let membership = (key.0, key.1.clone());
+            for list in [self.grants.get_mut(&key), self.memberships.get_mut(&membership)].into_iter().flatten() {
+                list.retain(|own| *own != id);
+            }
+        }
     }
 
     pub(super) fn note_grant(&mut self, root: u32, id: RecordId, access: &Access) {
@@ -67,6 +76,11 @@ impl Overlay {
         self.revoked_before.extend(before);
     }
 
+    /// Notes that a grant of an earlier record of the block is over.
+    pub(super) fn note_gone(&mut self, root: u32, id: RecordId, access: &Access) {
+        self.gone.push((grant_key(root, access), id));
+    }
+
     pub(super) fn note_wait(&mut self, target: RecordId, waiting: Waiting) {
         self.now_waiting.push((target, waiting));
     }
@@ -75,12 +89,12 @@ impl Overlay {
         self.now_waiting.retain(|(waited_for, _)| *waited_for != target);
     }
 
-    /// The grants on exactly this key, also those that are ended.
+    /// The grants on exactly this key, also those that the record which is being judged ends.
     pub(super) fn grants(&self, root: u32, access: &Access) -> &[RecordId] {
         self.grants.get(&grant_key(root, access)).map_or(&[], Vec::as_slice)
     }
 
-    /// The memberships of exactly this subject, also those that are ended.
+    /// The memberships of exactly this subject, also those that the record which is being judged ends.
     pub(super) fn memberships(&self, root: u32, access: &Access) -> &[RecordId] {
         self.memberships.get(&(root, access.sub.as_str().into())).map_or(&[], Vec::as_slice)
     }

@@ -377,3 +377,25 @@ fn a_set_at_its_bounds_is_taken_and_one_beyond_them_is_not() {
     assert_eq!(codes(&commit(&mut state, vec![full])), []);
     assert_eq!(state.index().len(), SET_MEMBERS_MAX + 7);
 }
+
+/// Else a block of sets that give and take one and the same thing would look at all the dead for each grant.
+#[test]
+fn what_a_block_gave_and_took_again_is_not_looked_at_any_longer() {
+    let state = state();
+    let member = || access(Effect::Grant, "ada", "member", "role:r");
+    let give =
+        org1(&state, 0, set(vec![SetMember::Access(member()), SetMember::Access(member()), gives("ada", "file:a")]));
+    let [first, second, other] = [0, 1, 2].map(|place| give.id().of_member(place));
+    let take = org1(&state, 1, set(vec![ends(first, Effect::Grant), ends(other, Effect::Grant)]));
+    let waits = org1(&state, 2, set(vec![SetMember::Access(member())]));
+    let early = org1(&state, 3, revoke(waits.id().of_member(0), Effect::Grant));
+    let late = org1(&state, 4, revoke(second, Effect::Grant));
+
+    let mut execution = Execution::new(&state, at(START + 1000));
+    for (record, left) in [(give, 2), (take, 1), (early, 1), (waits, 1), (late, 0)] {
+        execution.take(record).unwrap();
+        assert_eq!(execution.block.grants(0, &member()).len(), left);
+        assert_eq!(execution.block.memberships(0, &member()).len(), left);
+    }
+    assert!(execution.block.grants(0, &access(Effect::Grant, "ada", "read", "file:a")).is_empty());
+}
