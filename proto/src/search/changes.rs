@@ -96,7 +96,7 @@ impl Changes {
                     let rest = match is_named_subject(index, next, before.height.max(after.height)) {
                         true => {
                             let asking = (&met, conditions);
-                            self.compare(&mut readers, asking, (next, from), budget.lookups, most, found)
+                            self.compare(&mut readers, asking, (next, from), (budget.lookups, most), &mut looked, found)
                         }
                         false => None,
                     };
@@ -124,14 +124,14 @@ impl Changes {
     }
 
     /// Compares what `sub` may do, with the objects from `from` on; gives the object to go on with, if there
-    /// were too many changes or look-ups. One object at least is compared.
+    /// were too many changes or look-ups. One object at least is compared: what it takes to begin counts in `looked` alone.
     fn compare(
         &mut self,
         readers: &mut [Reader<'_>; 2],
         (met, conditions): (&Met, Conditions<'_>),
         (sub, from): (TextId, TextId),
-        lookups: u32,
-        most: usize,
+        (lookups, most): (u32, usize),
+        looked: &mut u32,
         found: &mut Vec<Change>,
     ) -> Option<TextId> {
         let index = readers[0].index;
@@ -145,7 +145,7 @@ impl Changes {
             _ => self.objects(index, &reaches, is_conditional).into_iter().collect(),
         };
         let first = objects.partition_point(|obj| *obj < from);
-        readers.iter_mut().for_each(|reader| reader.lookups = 0);
+        *looked += readers.iter_mut().map(|reader| core::mem::take(&mut reader.lookups)).sum::<u32>();
         for obj in &objects[first..] {
             if found.len() >= most || readers.iter().map(|reader| reader.lookups).sum::<u32>() >= lookups {
                 let rest = *obj;

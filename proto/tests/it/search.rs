@@ -468,6 +468,38 @@ fn a_preview_tells_what_then_happens() {
     assert!(hits > 100, "{hits} changes");
 }
 
+/// Whom a change cannot matter to is looked at all the same, and that takes time, too.
+#[test]
+fn a_step_of_a_difference_counts_what_it_takes_to_look_at_a_subject() {
+    const MEMBERS: usize = 200;
+    let mut chain = Chain::new();
+    let joins = |n: usize| {
+        let member = access(Effect::Grant, &format!("user:u{n:03}"), "member", "role:r");
+        sign("org1", n as u64, Body::Access(member))
+    };
+    let joined: Vec<Signed> = (0..MEMBERS).map(joins).collect();
+    let leaves = joined.iter().map(|record| sign("org1", 0, crate::chain::revoke(record.id(), Effect::Grant)));
+    let leave: Vec<Signed> = leaves.collect();
+    chain.append(1, &joined);
+    chain.append(2, &leave);
+    chain.append(3, &[sign("org1", 0, Body::Access(access(Effect::Grant, "role:r", "read", "file:x")))]);
+    let moment = |ms, height| Moment { interval: writ_proto::time::Interval::at(crate::chain::time(ms)), height };
+    let index = chain.state.index();
+    let mut search = Changes::new(index, moment(2, 2), moment(3, 3), (0, 0));
+    let (mut found, mut most) = (Vec::new(), 0);
+    let candidates = |at: Option<(TextId, TextId)>| {
+        let until = at.map_or(index.texts(), |(sub, _)| sub as usize);
+        (0..until).filter(|id| index.text(*id as TextId).starts_with("user:")).count()
+    };
+    while search.at().is_some() {
+        let before = candidates(search.at());
+        search.step(index, &asking, Budget { results: 1000, lookups: 20 }, &mut found);
+        most = most.max(candidates(search.at()) - before);
+    }
+    assert_eq!(found.len(), 1, "the role itself gained: {found:?}");
+    assert!(most <= 20, "{most} subjects in one step of 20 look-ups");
+}
+
 /// Made by hand, so that one sees what the words of the interface come to.
 #[test]
 fn rows_say_every_action_but_the_denied_ones() {
