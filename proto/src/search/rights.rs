@@ -8,11 +8,12 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 use super::{Asked, Conditions, Evaluating};
 use crate::decision::{Party, Reach, Reader, Rights, Truth};
-use crate::index::Index;
+use crate::index::{Index, TextId};
 use crate::name::{Action, ActionPattern};
 
 /// Sees whether a condition is met, and evaluates none.
@@ -40,7 +41,7 @@ fn unheard_of(index: &Index) -> Option<Action> {
         .and_then(|text| Action::parse(&text).ok())
 }
 
-/// Where the log names more actions than this, an entry on every action whose condition looks at the action is asked
+/// Where the log named more actions than this by then, an entry on every action whose condition looks at the action is asked
 /// only about those that stand between subject and object: to ask about all would hold everybody up.
 const ACTIONS_ASKED_MAX: usize = 1_024;
 
@@ -88,10 +89,13 @@ pub(super) fn asked(
     let mut named = Reach::of(&mut wide, subject).named_actions(&mut wide, object);
     reader.lookups += wide.lookups;
     let index = reader.index;
-    if by_action.get() && named.contains(ActionPattern::ANY) && index.actions().count() <= ACTIONS_ASKED_MAX {
+    if by_action.get() && named.contains(ActionPattern::ANY) {
         // What an entry gives or takes on every action may then be another thing for each.
         let known = index.actions().filter(|act| index.action_since(*act).is_some_and(|since| since <= named_by));
-        named.extend(known.map(|act| Box::from(index.text(act))));
+        let known: Vec<TextId> = known.take(ACTIONS_ASKED_MAX + 1).collect();
+        if known.len() <= ACTIONS_ASKED_MAX {
+            named.extend(known.into_iter().map(|act| Box::from(index.text(act))));
+        }
     }
     let mut grants = |act: Option<&Action>| is_granted(reader, parties, act, conditions);
     // Actions that no entry names stand and fall together; conditions do not learn which it is.

@@ -229,6 +229,23 @@ fn pages_of_any_size_tell_the_same_and_growth_in_between_changes_nothing() {
     }
 }
 
+/// A condition that looks at the action is asked about every action that the log names, if there are not too many of
+/// them: of them, too, only those count that were named by then.
+#[test]
+fn actions_that_were_named_later_do_not_change_what_is_told_of_a_height() {
+    let says = |nonce, entry: Access| sign("org1", nonce, writ_proto::record::Body::Access(entry));
+    let mut chain = Chain::new();
+    let conditional = Access { cond: Some("action".into()), ..access(Effect::Grant, "user:a", "*", "file:x") };
+    chain.append(1, &[says(1, conditional), says(2, access(Effect::Grant, "user:b", "read", "file:y"))]);
+    let view = View { height: 1, now: time(1) };
+    let before = view.events(&chain, "user:a", "file:x", WHOLE);
+    let answers = before.iter().filter(|event| matches!(event.kind, EventKind::Answer(_))).count();
+    assert_eq!(answers, 1, "`read` is granted: {before:?}");
+    let later = (0..1_100).map(|n| says(10 + n, access(Effect::Grant, "user:b", &format!("act{n}"), "file:y")));
+    assert_eq!(chain.append(2, &later.collect::<Vec<_>>()), []);
+    assert_eq!(view.events(&chain, "user:a", "file:x", WHOLE), before);
+}
+
 #[test]
 fn a_history_begun_goes_on_while_the_log_grows() {
     let script = script(7);
