@@ -94,7 +94,9 @@ pub(super) fn asked(
         let known = index.actions().filter(|act| index.action_since(*act).is_some_and(|since| since <= named_by));
         let known: Vec<TextId> = known.take(ACTIONS_ASKED_MAX + 1).collect();
         if known.len() <= ACTIONS_ASKED_MAX {
-            named.extend(known.into_iter().map(|act| Box::from(index.text(act))));
+            let known = known.into_iter().map(|act| index.text(act));
+            // What is no role has no members, and nobody asks for any.
+            named.extend(known.filter(|act| *act != Action::MEMBER || object.may_be_role()).map(Box::from));
         }
     }
     let mut grants = |act: Option<&Action>| is_granted(reader, parties, act, conditions);

@@ -220,8 +220,11 @@ fn what_can_is_every_object_and_action_that_check_grants() {
                 // `member` may be an exception because nothing grants it, or because something denies it.
                 let at_most_member = rights.actions.iter().all(|act| &**act == "member");
                 assert!(!every || (rights.every && at_most_member), "seed {seed}: {sub} {}", text(&chain, *obj));
+                // Asked about every action at once, a condition that looks at the action is in doubt.
+                let question = Question { sub: sub.clone(), act: None, obj: any_below(&text(&chain, *obj)) };
+                let in_doubt = chain.naive(&question, &moment).why == Why::Indeterminate;
                 assert!(
-                    every || !rights.every || !rights.actions.is_empty(),
+                    every || in_doubt || !rights.every || !rights.actions.is_empty(),
                     "seed {seed}: {sub} {}",
                     text(&chain, *obj)
                 );
@@ -466,6 +469,21 @@ fn a_preview_tells_what_then_happens() {
         hits += expected.len();
     }
     assert!(hits > 100, "{hits} changes");
+}
+
+/// There is no membership of what is no role: that the log names `member` elsewhere changes nothing about a file.
+#[test]
+fn a_condition_on_the_action_makes_no_exception_of_membership_where_there_is_none() {
+    let says = |nonce, entry: writ_proto::record::Access| sign("org1", nonce, Body::Access(entry));
+    let mut chain = Chain::new();
+    let all = access(Effect::Grant, "user:a", "*", "file:x");
+    chain.append(1, &[says(1, all.clone()), says(2, access(Effect::Grant, "user:b", "member", "role:r"))]);
+    chain.append(2, &[says(3, writ_proto::record::Access { cond: Some("action".into()), ..all })]);
+    let moment = |ms, height| Moment { interval: writ_proto::time::Interval::at(crate::chain::time(ms)), height };
+    let rows = what_can(&chain, &mut Random::new(1), "user:a", moment(2, 2));
+    let rights: Vec<&Rights> = rows.iter().map(|row| &row.rights).collect();
+    assert_eq!(rights, [&Rights { every: true, actions: BTreeSet::new() }]);
+    assert_eq!(changes(&chain, &mut Random::new(1), moment(1, 1), moment(2, 2)), []);
 }
 
 /// Whom a change cannot matter to is looked at all the same, and that takes time, too.
