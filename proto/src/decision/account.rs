@@ -113,17 +113,22 @@ pub enum ObstacleKind {
 type MembershipDenials = BTreeMap<TextId, (EntryOrdinal, bool)>;
 
 impl Reach {
-    fn membership_denials(&self, reader: &Reader<'_>) -> MembershipDenials {
+    fn membership_denials(&self, reader: &Reader<'_>, looked: &mut usize) -> MembershipDenials {
         let index = reader.index;
         let mut found = MembershipDenials::new();
-        if self.denied_roles.is_empty() {
-            return found;
-        }
         for bearer in self.wide.bearers() {
             for ordinal in index.role_denials(bearer.text, reader.with_past) {
+                *looked += 1;
+                // Where none of them decided, they are no more than told.
+                if *looked > LOOKED_MAX && self.denied_roles.is_empty() {
+                    return found;
+                }
                 let entry = index.slot(ordinal);
+                if !reader.holds_somewhere(entry) {
+                    continue;
+                }
                 let truth = reader.truth(entry);
-                if !reader.holds_somewhere(entry) || truth == Truth::False {
+                if truth == Truth::False {
                     continue;
                 }
                 let definite = bearer.definite && truth == Truth::True;
@@ -192,7 +197,8 @@ pub fn account(
     let conditions = Conditions { evaluate: telling, known: RefCell::default() };
     let truth = |text: &str| conditions.get(text).truth;
     let reader = reader.under(&truth);
-    let denied = reach.membership_denials(&reader);
+    let mut looked = 0;
+    let denied = reach.membership_denials(&reader, &mut looked);
     let teller = Teller {
         reader: &reader,
         reach: &reach,
@@ -201,7 +207,6 @@ pub fn account(
         object: &object,
         asked: &asked,
     };
-    let mut looked = 0;
     let mut considered = teller.denials(&mut looked);
     considered.append(&mut teller.grants(&subject, &mut looked));
     // What decided is told of whatever there is; of the rest, what fits beside it.

@@ -57,6 +57,25 @@ fn the_way_with_the_fewest_obstacles_is_told() {
     assert_eq!((nearest.over.len(), account.considered.len(), account.more), (3, 2, false));
 }
 
+/// Who renews the membership is told beforehand that it would be denied.
+#[test]
+fn a_denied_membership_is_told_also_of_a_role_that_the_subject_is_not_in() {
+    let mut chain = Chain::new();
+    let entries = vec![
+        over(grant("user:u", "member", "role:a")),
+        access(Effect::Deny, "user:u", "member", "role:a"),
+        grant("role:a", "read", "file:f"),
+    ];
+    chain.append(10, &signed(entries));
+    let account = told(&chain, "user:u", "file:f", 20, 1);
+    let kinds: Vec<_> = account.considered[0].obstacles.iter().map(|obstacle| &obstacle.kind).collect();
+    assert!(
+        matches!(kinds[..], [ObstacleKind::Never, ObstacleKind::MembershipDenied { definite: true, .. }]),
+        "{:?}",
+        account.considered
+    );
+}
+
 #[test]
 fn why_an_entry_does_not_hold_is_true_whenever_it_is_asked_about() {
     let mut chain = Chain::new();
