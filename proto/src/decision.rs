@@ -31,7 +31,7 @@ use crate::index::{EntryOrdinal, Index, Mark, Pair, Slot, TextId};
 use crate::name::{Action, Name};
 use crate::record::RecordId;
 use crate::time::{Interval, LedgerTime};
-use closure::{Bearer, Narrow, Wide};
+use closure::{Bearer, Ways, Wide};
 
 pub use crate::condition::Truth;
 pub use account::{Account, Considered, Obstacle, ObstacleKind, Verdict, account};
@@ -138,7 +138,7 @@ pub(crate) struct Reach {
     wide: Wide,
     denied_roles: BTreeMap<TextId, bool>,
     /// N, once it was asked for: a denial decides without it, and a search asks for it at every object.
-    narrow: OnceCell<Narrow>,
+    narrow: OnceCell<Ways>,
 }
 
 /// The entries on one bearer and one pattern of the object.
@@ -180,15 +180,15 @@ impl Reach {
     }
 
     /// Step 9.
-    fn narrow(&self) -> &Narrow {
+    fn narrow(&self) -> &Ways {
         let is_denied = |role| self.denied_roles.contains_key(&role);
-        self.narrow.get_or_init(|| Narrow::of(&self.wide, is_denied, &[Truth::True]))
+        self.narrow.get_or_init(|| Ways::narrow(&self.wide, is_denied, &[Truth::True]))
     }
 
     /// Step 10.
-    fn hopeful(&self) -> Narrow {
+    fn hopeful(&self) -> Ways {
         let definitely_denied = |role| self.denied_roles.get(&role).is_some_and(|definite| *definite);
-        Narrow::of(&self.wide, definitely_denied, &[Truth::True, Truth::Indeterminate])
+        Ways::narrow(&self.wide, definitely_denied, &[Truth::True, Truth::Indeterminate])
     }
 
     /// Steps 8 to 11, for `object`.
@@ -276,7 +276,7 @@ impl Reach {
         &self,
         reader: &mut Reader<'_>,
         found: &[Found<'_>],
-        narrow: &Narrow,
+        narrow: &Ways,
         exact: Option<TextId>,
         asked: &Asked,
         accepted: &[Truth],

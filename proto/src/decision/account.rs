@@ -19,6 +19,7 @@ use core::cmp::Reverse;
 
 use smallvec::SmallVec;
 
+use super::closure::Ways;
 use super::{Asked, Decision, Moment, Party, Question, Reach, ReachedRole, Reader, Truth};
 use crate::condition::Evaluation;
 use crate::index::{EntryOrdinal, Index, Revoked, TextId};
@@ -236,8 +237,12 @@ impl Teller<'_, '_> {
     fn denials(&self, looked: &mut usize) -> Vec<Considered> {
         let mut found = Vec::new();
         let index = self.reader.index;
-        for bearer in self.reach.wide.bearers() {
-            let over = self.reach.wide.way_to(bearer);
+        let wide = &self.reach.wide;
+        let (certain, any) = (Ways::of(wide, &[Truth::True]), Ways::of(wide, &[Truth::True, Truth::Indeterminate]));
+        for bearer in wide.bearers() {
+            let ways = if bearer.definite { &certain } else { &any };
+            let mut over = ways.nearest(wide, bearer).map(|place| ways.path_to(place)).unwrap_or_default();
+            over.reverse();
             for obj in &self.object.covering {
                 let pair = index.pair(bearer.text, *obj);
                 for ordinal in pair.into_iter().flat_map(|pair| pair.denials(true)) {

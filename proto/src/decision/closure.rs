@@ -280,33 +280,6 @@ impl Wide {
         self.unnamed_role.as_deref().is_some_and(|role| covers_text(index.text(obj), role))
     }
 
-    /// The memberships on one shortest way to a name that the bearer covers; over conditions that are true only, if there
-    /// is such a way.
-    pub(super) fn way_to(&self, bearer: &Bearer) -> Vec<EntryOrdinal> {
-        let accepted: &[Truth] = if bearer.definite { &[Truth::True] } else { &[Truth::True, Truth::Indeterminate] };
-        let mut before: Vec<Option<(usize, EntryOrdinal)>> = vec![None; self.names.len()];
-        let mut queue = vec![0];
-        let mut next = 0;
-        while let Some(at) = queue.get(next).copied() {
-            next += 1;
-            for edge in self.edges_from(at).iter().filter(|edge| accepted.contains(&edge.truth)) {
-                if edge.to != 0 && before[edge.to].is_none() {
-                    before[edge.to] = Some((at, edge.over));
-                    queue.push(edge.to);
-                }
-            }
-        }
-        let names = &self.borne[bearer.names.clone()];
-        let Some(mut at) = queue.into_iter().find(|place| names.contains(place)) else { return Vec::new() };
-        let mut way = Vec::new();
-        while let Some((from, over)) = before[at] {
-            way.push(over);
-            at = from;
-        }
-        way.reverse();
-        way
-    }
-
     pub(super) fn is_cut(&self, root: u32) -> bool {
         self.cut.contains(&root)
     }
@@ -319,7 +292,7 @@ impl Wide {
         &self,
         index: &Index,
         is_denied: impl Fn(TextId) -> bool,
-        narrow: &Narrow,
+        narrow: &Ways,
     ) -> Vec<ReachedRole> {
         let reached = |(place, name): (usize, &Reached)| {
             let (role, over) = (name.role?, name.over?);
@@ -334,8 +307,8 @@ impl Wide {
     }
 }
 
-/// Step 9: the narrow closure, as places in W with the way to each.
-pub(super) struct Narrow {
+/// A part of W as the places that are reached, with one shortest way to each.
+pub(super) struct Ways {
     /// By place in W: the level, and the edge over which it was reached (none for the subject).
     ways: SmallVec<[Option<Way>; 8]>,
 }
@@ -346,10 +319,22 @@ struct Way {
     from: Option<(usize, EntryOrdinal)>,
 }
 
-impl Narrow {
-    /// Walks W's edges that hold throughout, with a condition among `accepted`, of roots that are not cut,
-    /// to roles that are not denied.
-    pub(super) fn of(wide: &Wide, is_denied: impl Fn(TextId) -> bool, accepted: &[Truth]) -> Self {
+impl Ways {
+    /// All that is reached over conditions among `accepted`.
+    pub(super) fn of(wide: &Wide, accepted: &[Truth]) -> Self {
+        Self::over(wide, |edge| accepted.contains(&edge.truth))
+    }
+
+    /// Step 9, the narrow closure: what is reached over memberships that hold throughout, with a condition among
+    /// `accepted`, of roots that are not cut, to roles that are not denied.
+    pub(super) fn narrow(wide: &Wide, is_denied: impl Fn(TextId) -> bool, accepted: &[Truth]) -> Self {
+        Self::over(wide, |edge| {
+            let denied = wide.names[edge.to].role.is_some_and(&is_denied);
+            edge.throughout && accepted.contains(&edge.truth) && !wide.cut.contains(&edge.root) && !denied
+        })
+    }
+
+    fn over(wide: &Wide, follows: impl Fn(&Edge) -> bool) -> Self {
         let mut ways: SmallVec<[Option<Way>; 8]> = smallvec![None; wide.names.len()];
         ways[0] = Some(Way { level: 0, from: None });
         let mut level: SmallVec<[usize; 8]> = smallvec![0];
@@ -357,9 +342,7 @@ impl Narrow {
             let mut next = SmallVec::new();
             for at in level {
                 for edge in wide.edges_from(at) {
-                    let denied = wide.names[edge.to].role.is_some_and(&is_denied);
-                    let followed = edge.throughout && accepted.contains(&edge.truth) && !wide.cut.contains(&edge.root);
-                    if followed && !denied && ways[edge.to].is_none() {
+                    if ways[edge.to].is_none() && follows(edge) {
                         ways[edge.to] = Some(Way { level: depth, from: Some((at, edge.over)) });
                         next.push(edge.to);
                     }
@@ -377,7 +360,7 @@ impl Narrow {
         self.ways[place].is_some()
     }
 
-    /// The nearest name in N that `bearer` covers, by its place in W.
+    /// The nearest name reached that `bearer` covers, by its place in W.
     pub(super) fn nearest(&self, wide: &Wide, bearer: &Bearer) -> Option<usize> {
         let names = wide.borne[bearer.names.clone()].iter();
         let reached = names.filter_map(|place| Some((self.ways[*place]?.level, *place)));
