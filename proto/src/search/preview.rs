@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::rights;
 use super::{Asked, Changes, Conditions};
-use crate::decision::{Decision, Moment, Party, Reach, Reader, Rights, Why};
+use crate::decision::{Decision, Moment, Party, Reach, Reader, Rights, Truth, Why};
 use crate::hash::Digest;
 use crate::index::{Entry, EntryOrdinal, Index, NewEntry, Revoked};
 use crate::limits::{LIVE_GRANTS_PER_KEY_MAX, LIVE_MEMBERSHIPS_PER_SUBJECT_MAX};
@@ -190,11 +190,15 @@ impl Preview {
         if access.exp.is_some_and(|exp| exp <= self.after.interval.lo()) {
             return Some(Remark::Over);
         }
-        let (before, denied_before) = self.answer(access, &self.before, conditions)?;
-        let (after, denied_after) = self.answer(access, &self.after, conditions)?;
         match access.effect {
-            Effect::Deny => (!denied_before.is_empty()).then_some(Remark::Covered),
+            Effect::Deny => {
+                // One in doubt may be none for who tells more.
+                let (_, denied) = self.answer(access, &self.before, conditions, Truth::False)?;
+                (!denied.is_empty()).then_some(Remark::Covered)
+            }
             Effect::Grant => {
+                let (before, _) = self.answer(access, &self.before, conditions, Truth::Indeterminate)?;
+                let (after, denied_after) = self.answer(access, &self.after, conditions, Truth::Indeterminate)?;
                 let granted = |rights: &Rights| match &access.act {
                     ActionPattern::Any => rights.every,
                     ActionPattern::Exact(action) => rights.grants(action.as_str()),
@@ -210,12 +214,22 @@ impl Preview {
         }
     }
 
-    /// What the subject of a statement may do to its object, and the denials that stand against its very action.
-    fn answer(&self, access: &Access, moment: &Moment, conditions: Conditions<'_>) -> Option<(Rights, Vec<RecordId>)> {
+    /// What the subject of a statement may do to its object, and the denials that stand against its very action, where
+    /// conditions that cannot be evaluated count as `in_doubt`.
+    fn answer(
+        &self,
+        access: &Access,
+        moment: &Moment,
+        conditions: Conditions<'_>,
+        in_doubt: Truth,
+    ) -> Option<(Rights, Vec<RecordId>)> {
         let index = &self.index;
         let (sub, obj) = (index.text_id(access.sub.as_str())?, index.text_id(access.obj.as_str())?);
         let asked = Asked { sub: index.text(sub), act: access.act.as_exact(), obj: index.text(obj) };
-        let truth = |text: &str| conditions(&asked, text).truth;
+        let truth = |text: &str| match conditions(&asked, text).truth {
+            Truth::Indeterminate => in_doubt,
+            truth => truth,
+        };
         let mut reader = Reader::new(index, moment, &truth);
         let subject = Party::on_entries(&mut reader, sub);
         let object = Party::on_entries(&mut reader, obj);

@@ -518,6 +518,26 @@ fn a_step_of_a_difference_counts_what_it_takes_to_look_at_a_subject() {
     assert!(most <= 20, "{most} subjects in one step of 20 look-ups");
 }
 
+/// A denial in doubt may be none for who tells more, so it does not make another one idle.
+#[test]
+fn a_denial_is_not_covered_by_one_that_cannot_be_judged() {
+    use writ_proto::search::Remark;
+    let denial = access(Effect::Deny, "user:a", "read", "file:x");
+    let on = |cond: &str| writ_proto::record::Access { cond: Some(cond.into()), ..denial.clone() };
+    for (stands, proposed, remark) in [
+        (on("context.risk > 7"), denial.clone(), None),
+        (on("context.risk > 7"), on("context.zone == 'home'"), None),
+        (denial.clone(), on("context.risk > 7"), Some(Remark::Covered)),
+        (denial.clone(), denial.clone(), Some(Remark::Covered)),
+    ] {
+        let mut chain = Chain::new();
+        chain.append(1, &[sign("org1", 1, Body::Access(stands))]);
+        let proposed = Proposed::Access(proposed);
+        let preview = chain.state.preview(0, std::slice::from_ref(&proposed), crate::chain::time(2));
+        assert_eq!(preview.remark(&proposed, &asking), remark, "{proposed:?}");
+    }
+}
+
 /// Made by hand, so that one sees what the words of the interface come to.
 #[test]
 fn rows_say_every_action_but_the_denied_ones() {
