@@ -18,16 +18,22 @@ use crate::index::{EntryOrdinal, Index, TextId};
 use crate::limits::CLOSURE_ROLES_MAX;
 use crate::name::{Action, ActionPattern, covers_text};
 
-/// A membership grant that was followed: from one name of W to another, by their places.
+/// A membership grant that was followed: from a text that covers names of W to a role, by its place.
+///
+/// One that stands on a pattern leads on from each name below it, and would be as many edges if it began at names: the
+/// product of two bounds, which one root alone could reach for everybody.
 #[derive(Clone, Copy)]
 struct Edge {
-    from: usize,
+    from: TextId,
     to: usize,
     over: EntryOrdinal,
     truth: Truth,
     throughout: bool,
     root: u32,
 }
+
+/// A membership grant that leads on: to which role, from which text.
+type Lead = (TextId, TextId, EntryOrdinal);
 
 /// A name in W. Place 0 is the subject of the question.
 struct Reached {
@@ -54,7 +60,7 @@ pub(super) struct Bearer {
 pub(super) struct Wide {
     names: SmallVec<[Reached; 8]>,
     covering: SmallVec<[TextId; 16]>,
-    /// By where they begin, once the walk is over.
+    /// By the text that they begin at, once the walk is over.
     edges: SmallVec<[Edge; 8]>,
     places: BTreeMap<TextId, usize>,
     /// Who bears entries, ascending, and the places of the names that each covers.
@@ -78,43 +84,51 @@ impl Wide {
             unnamed_role: (subject.is_role() && own.is_none()).then(|| subject.text.clone().into_owned()),
             cut: BTreeSet::new(),
         };
-        let mut counted = None;
+        let (mut counted, mut led) = (None, BTreeSet::new());
         let mut level = 0..1;
         while !level.is_empty() {
             let next = wide.names.len();
-            for (role, from, over) in wide.leads(reader, level) {
+            for (role, from, over) in wide.leads(reader, &mut led, level) {
                 wide.follow(reader, &mut counted, role, from, over);
             }
             level = next..wide.names.len();
         }
         wide.edges.sort_by_key(|edge| edge.from);
-        wide.mark_definite();
+        let certain = Ways::of(&wide, &[Truth::True]);
+        for (place, name) in wide.names.iter_mut().enumerate() {
+            name.definite = certain.contains(place);
+        }
         wide.list_bearers();
         wide
     }
 
     /// The membership grants that lead on from the names at `level`, in the order in which budgets count:
-    /// by role bytewise, then as in the log.
-    fn leads(&self, reader: &mut Reader<'_>, level: Range<usize>) -> SmallVec<[(TextId, usize, EntryOrdinal); 8]> {
+    /// by role bytewise, then as in the log. Those of a text that led on from an earlier level are not among them:
+    /// where they lead is known.
+    fn leads(&self, reader: &mut Reader<'_>, led: &mut BTreeSet<TextId>, level: Range<usize>) -> SmallVec<[Lead; 8]> {
         let index = reader.index;
-        let mut leads: SmallVec<[(TextId, usize, EntryOrdinal); 8]> = SmallVec::new();
-        for from in level {
-            for text in &self.covering[self.names[from].covering.clone()] {
+        let mut leads: SmallVec<[Lead; 8]> = SmallVec::new();
+        for name in level {
+            for from in &self.covering[self.names[name].covering.clone()] {
                 reader.lookups += 1;
-                for ordinal in index.memberships(*text, reader.with_past) {
+                let mut memberships = index.memberships(*from, reader.with_past).peekable();
+                if memberships.peek().is_none() || !led.insert(*from) {
+                    continue;
+                }
+                for ordinal in memberships {
                     let entry = index.slot(ordinal);
                     reader.note(entry);
                     if reader.holds_somewhere(entry) && reader.truth(entry) != Truth::False {
-                        leads.push((entry.obj, from, ordinal));
+                        leads.push((entry.obj, *from, ordinal));
                     }
                 }
             }
         }
         if self.names.len() + leads.len() > CLOSURE_ROLES_MAX {
-            leads.sort_by(|a, b| index.text(a.0).cmp(index.text(b.0)).then(a.2.cmp(&b.2)).then(a.1.cmp(&b.1)));
+            leads.sort_by(|a, b| index.text(a.0).cmp(index.text(b.0)).then(a.2.cmp(&b.2)));
         } else {
             // No budget can run out, so any fixed order does.
-            leads.sort_unstable_by_key(|(role, from, over)| (*role, *over, *from));
+            leads.sort_unstable_by_key(|(role, _, over)| (*role, *over));
         }
         leads
     }
@@ -125,7 +139,7 @@ impl Wide {
         reader: &mut Reader<'_>,
         counted: &mut Option<BTreeMap<u32, BTreeSet<usize>>>,
         role: TextId,
-        from: usize,
+        from: TextId,
         over: EntryOrdinal,
     ) {
         let entry = reader.index.slot(over);
@@ -165,23 +179,11 @@ impl Wide {
         counted
     }
 
-    fn edges_from(&self, place: usize) -> &[Edge] {
-        let begin = self.edges.partition_point(|edge| edge.from < place);
-        let len = self.edges[begin..].iter().take_while(|edge| edge.from == place).count();
-        &self.edges[begin..begin + len]
-    }
-
-    fn mark_definite(&mut self) {
-        let mut open: SmallVec<[usize; 8]> = smallvec![0];
-        while let Some(at) = open.pop() {
-            let begin = self.edges.partition_point(|edge| edge.from < at);
-            for edge in self.edges[begin..].iter().take_while(|edge| edge.from == at) {
-                if edge.truth == Truth::True && !self.names[edge.to].definite {
-                    self.names[edge.to].definite = true;
-                    open.push(edge.to);
-                }
-            }
-        }
+    /// The edges that begin at a text, by their places.
+    fn edges_from(&self, text: TextId) -> Range<usize> {
+        let begin = self.edges.partition_point(|edge| edge.from < text);
+        let end = begin + self.edges[begin..].partition_point(|edge| edge.from == text);
+        begin..end
     }
 
     fn list_bearers(&mut self) {
@@ -337,14 +339,22 @@ impl Ways {
     fn over(wide: &Wide, follows: impl Fn(&Edge) -> bool) -> Self {
         let mut ways: SmallVec<[Option<Way>; 8]> = smallvec![None; wide.names.len()];
         ways[0] = Some(Way { level: 0, from: None });
+        let mut walked: SmallVec<[bool; 8]> = smallvec![false; wide.edges.len()];
         let mut level: SmallVec<[usize; 8]> = smallvec![0];
         for depth in 1.. {
             let mut next = SmallVec::new();
             for at in level {
-                for edge in wide.edges_from(at) {
-                    if ways[edge.to].is_none() && follows(edge) {
-                        ways[edge.to] = Some(Way { level: depth, from: Some((at, edge.over)) });
-                        next.push(edge.to);
+                for text in &wide.covering[wide.names[at].covering.clone()] {
+                    let edges = wide.edges_from(*text);
+                    // Further names below one pattern lead nowhere else.
+                    if edges.is_empty() || core::mem::replace(&mut walked[edges.start], true) {
+                        continue;
+                    }
+                    for edge in &wide.edges[edges] {
+                        if ways[edge.to].is_none() && follows(edge) {
+                            ways[edge.to] = Some(Way { level: depth, from: Some((at, edge.over)) });
+                            next.push(edge.to);
+                        }
                     }
                 }
             }

@@ -240,3 +240,30 @@ fn the_naive_evaluator_cuts_where_the_decision_record_says() {
         assert_eq!(answer.cut.iter().map(String::as_str).collect::<Vec<_>>(), cut, "{roles_max}");
     }
 }
+
+/// Else one root could have everybody's decisions take the product of its two bounds.
+#[test]
+fn a_membership_on_a_pattern_is_followed_once_for_all_names_below_it() {
+    let role = |n: usize| format!("role:k{n}");
+    let mut conditional = access(Effect::Grant, "role:*", "member", "role:last");
+    conditional.cond = Some("true".into());
+    let mut records = vec![
+        grant("org1", "user:a", "member", &role(0)),
+        sign("org1", 0, Body::Access(conditional)),
+        grant("org1", "role:last", "read", "file:x"),
+    ];
+    records.extend((0..50).map(|n| grant("org1", &role(n), "member", &role(n + 1))));
+    let chain = chain(&[records]);
+    assert_eq!(ask(&chain, "user:a", "read", "file:x"), ("grant", vec![]));
+
+    let act = Some(writ_proto::name::Action::parse("read").expect("an action"));
+    let question = writ_proto::decision::Question { sub: name("user:a"), act, obj: name("file:x") };
+    let moment = Moment { interval: Interval::at(time(100)), height: chain.height() };
+    let asked = std::cell::Cell::new(0);
+    let decision = writ_proto::decision::resolve(chain.state.index(), &question, &moment, &|_| {
+        asked.set(asked.get() + 1);
+        writ_proto::decision::Truth::True
+    });
+    assert_eq!(decision.entries.len(), 3, "the nearest way is told: {decision:?}");
+    assert!(asked.get() <= 2, "the one condition was asked for {} times", asked.get());
+}
