@@ -43,7 +43,8 @@ impl Rights {
 }
 
 impl Reach {
-    /// What a decision on `object` would grant, action by action. Agrees with [`Reach::decide`] for every one.
+    /// What a decision on `object` would grant, action by action. Agrees with [`Reach::decide`] for every one; `member` only
+    /// counts on a role, which is for the caller to see.
     pub(crate) fn rights(&self, reader: &mut Reader<'_>, object: &Party<'_>) -> Rights {
         let found = self.find(reader, object);
         if found.is_empty() {
