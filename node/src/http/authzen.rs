@@ -53,7 +53,7 @@ pub(super) fn fault(error: ApiError) -> Response<Body> {
 }
 
 /// A body of more bytes is large: it is read in turn, off the threads that serve connections, and so is what it asks for.
-const LARGE_BODY_BYTES: usize = 16 * 1024;
+const LARGE_BODY_BYTES: usize = 64 * 1024;
 /// How many times its bytes a large body takes once it is read, about: `[[],[],[]]` has eleven.
 const LARGE_BODY_TIMES: usize = 12;
 

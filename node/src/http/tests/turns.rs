@@ -71,7 +71,7 @@ async fn large_bodies_and_costly_batches_take_a_turn_and_cheap_ones_do_not() {
     };
     let cases = [
         ("a question", EVALUATION, asked(10), false),
-        ("with a large context", EVALUATION, asked(20_000), true),
+        ("with a large context", EVALUATION, asked(40_000), true),
         ("a batch", EVALUATIONS, many(64, 10), false),
         ("a larger one", EVALUATIONS, many(65, 10), true),
         ("whose conditions go through much", EVALUATIONS, many(64, 7_500), true),
@@ -89,7 +89,7 @@ async fn large_bodies_and_costly_batches_take_a_turn_and_cheap_ones_do_not() {
 #[tokio::test]
 async fn a_large_body_has_its_room_until_it_is_answered_and_so_has_a_large_answer() {
     let (world, app) = world();
-    let large = asked(20_000);
+    let large = asked(40_000);
     let mut told = asked(1);
     told["evaluations"] = json!(vec![json!({}); 400]);
     told["options"] = json!({ "reasons": true });
