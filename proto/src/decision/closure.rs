@@ -94,10 +94,7 @@ impl Wide {
             level = next..wide.names.len();
         }
         wide.edges.sort_by_key(|edge| edge.from);
-        let certain = Ways::of(&wide, &[Truth::True]);
-        for (place, name) in wide.names.iter_mut().enumerate() {
-            name.definite = certain.contains(place);
-        }
+        wide.mark_definite();
         wide.list_bearers();
         wide
     }
@@ -177,6 +174,18 @@ impl Wide {
             counted.entry(edge.root).or_default().insert(edge.to);
         }
         counted
+    }
+
+    fn mark_definite(&mut self) {
+        // Every name is the end of an edge: where no membership is in doubt, none of them is.
+        if self.edges.iter().all(|edge| edge.truth == Truth::True) {
+            self.names.iter_mut().for_each(|name| name.definite = true);
+            return;
+        }
+        let certain = Ways::of(self, &[Truth::True]);
+        for (place, name) in self.names.iter_mut().enumerate() {
+            name.definite = certain.contains(place);
+        }
     }
 
     /// The edges that begin at a text, by their places.
