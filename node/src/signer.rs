@@ -54,10 +54,6 @@ impl VoteSigner for Signer {
         Ok((given, signature))
     }
 
-    fn keeps(&self, vote: &Vote) -> bool {
-        self.0.keeps(vote)
-    }
-
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
         let what = || format!("proposal of height {}, round {}", proposal.height, proposal.round);
         let signature = self.0.sign_proposal(proposal).map_err(|reason| refused(what(), reason))?;
@@ -99,6 +95,5 @@ mod tests {
         assert!(signer.public_key().verify(&given.signed_bytes(&chain), &signature).is_ok());
         let refusal = signer.sign_vote(&vote(VoteKind::Precommit, None)).unwrap_err();
         assert_eq!(refusal.what, "precommit of height 3, round 0");
-        assert!(signer.keeps(&prevote) && !signer.keeps(&vote(VoteKind::Prevote, Some(1))));
     }
 }

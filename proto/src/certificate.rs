@@ -43,6 +43,17 @@ impl Vote {
     pub fn signed_bytes(&self, chain: &Digest) -> Vec<u8> {
         [Domain::Vote.tag(), &chain.0, &codec::encode(self)].concat()
     }
+
+    /// Whether both are of one step: of one voter, kind, height and round. It signs one of them only.
+    pub fn is_of_step_of(&self, other: &Self) -> bool {
+        Self { value: other.value, ..*self } == *other
+    }
+
+    /// Whether it binds its voter in later rounds: a precommit for a block does. Who makes it votes for no other block
+    /// afterwards without a reason that came later. A prevote, and a precommit for no block, say nothing about them.
+    pub fn binds(&self) -> bool {
+        self.kind == VoteKind::Precommit && self.value.is_some()
+    }
 }
 
 /// One validator's proposal of a block.

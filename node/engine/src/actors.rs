@@ -8,7 +8,7 @@
 //!
 //! [`Listener`] lets the host hear what peers send before consensus has looked at it: that is how an idle
 //! node learns that the others are ahead. [`Nobody`] stands in for the network of a node without peers. [`Replay`] keeps
-//! from the engine, of its write-ahead log, what the signer says again.
+//! its own votes from the engine when it reads its write-ahead log: it is given them again as it asks for them.
 
 use std::sync::Arc;
 use std::time::Duration;

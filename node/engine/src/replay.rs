@@ -3,8 +3,7 @@
 //! Replaying its log the engine derives each of its votes again, and stands still for good where the log holds another.
 //! That happens where the signer gave the vote that it had signed before in the place of the one that was asked for
 //! ([`crate::signing`]): it is in the log, and the engine derives what it would have said. So the engine is asked to derive all
-//! of its votes, and is given each again as it was: by the signer, or, where that keeps it no longer, from what the log held
-//! ([`Guarded::recall`]).
+//! of its votes, and is given each again as it was ([`Guarded::recall`]).
 //!
 //! [`Replay`] stands between consensus and the log, and hands everything else on as it is, in order.
 

@@ -62,9 +62,6 @@ pub trait VoteSigner: Send + Sync + 'static {
     /// after the last flush, or time ran out now and did not then.
     fn sign_vote(&self, vote: &certificate::Vote) -> Result<(certificate::Vote, Signature), SignRefused>;
 
-    /// Whether it would give this very vote again.
-    fn keeps(&self, vote: &certificate::Vote) -> bool;
-
     /// Signs [`Proposal::signed_bytes`](certificate::Proposal::signed_bytes).
     fn sign_proposal(&self, proposal: &certificate::Proposal) -> Result<Signature, SignRefused>;
 
@@ -211,13 +208,10 @@ impl Guarded {
         self.recalled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The vote of the same step that the log held, if the signer does not keep it, and it is the one that is asked for
-    /// or may stand for it.
+    /// The vote of the same step that the log held, if it is the one that is asked for or may be said in its place.
     fn recalled_for(&self, asked: &certificate::Vote) -> Option<(certificate::Vote, Sig)> {
-        let of_step = |vote: &certificate::Vote| *vote == certificate::Vote { value: vote.value, ..*asked };
-        let (vote, signature) = *self.recalled().iter().find(|(vote, _)| of_step(vote))?;
-        let may_stand = vote == *asked || vote.kind == certificate::VoteKind::Prevote || vote.value.is_none();
-        (may_stand && !self.signer.keeps(&vote)).then_some((vote, signature))
+        let recalled = self.recalled();
+        recalled.iter().find(|(vote, _)| vote.is_of_step_of(asked) && (vote == asked || !vote.binds())).copied()
     }
 
     /// The proof that the peer `peer` is this validator.
@@ -249,13 +243,12 @@ impl Signer<Ctx> for Guarded {
             return Ok(SignedMessage::new(vote.into(), signature));
         }
         let chain = self.checker.chain;
-        let signed = self
-            .ask(what.clone(), move |signer| signer.sign_vote(&asked), move |vote| vote.signed_bytes(&chain))
-            .await
-            .and_then(|(given, signature)| match given {
-                given if given == (certificate::Vote { value: given.value, ..asked }) => Ok((given, signature)),
-                other => Err(SignRefused::because_of_guard(what, format!("{other:?} was signed in its place"))),
-            });
+        let signed =
+            self.ask(what.clone(), move |signer| signer.sign_vote(&asked), move |vote| vote.signed_bytes(&chain));
+        let signed = signed.await.and_then(|(given, signature)| match given.is_of_step_of(&asked) {
+            true => Ok((given, signature)),
+            false => Err(SignRefused::because_of_guard(what, format!("{given:?} was signed in its place"))),
+        });
         let (given, signature) = signed.map_err(|refusal| self.report(refusal))?;
         Ok(SignedMessage::new(given.into(), signature))
     }

@@ -317,30 +317,17 @@ impl SignGuard {
         self.sign(Asked::vote(vote), vote.voter, signature)
     }
 
-    /// The vote that was signed for the step of `vote`, if it may be said again in the place of `vote`: any prevote, and a
-    /// precommit for no block.
-    ///
-    /// Both say nothing about later rounds. A precommit *for* a block does: who makes it votes for no other block afterwards
-    /// without a reason that came later. An engine that wants another does not know that it made it, so it is not said in
-    /// the engine's name.
+    /// The vote that was signed for the step of `vote`, if it may be said again in the place of `vote`: if it does not
+    /// [bind](Vote::binds). An engine that wants another does not know that it made it, and would not keep to it.
     pub fn said_instead(&self, vote: &Vote) -> Option<(Vote, Signature)> {
-        let signed = self.signed(vote)?;
-        let binds = vote.kind == VoteKind::Precommit && signed.value.is_some();
-        (!binds).then_some((Vote { value: signed.value, ..*vote }, signed.signature))
-    }
-
-    /// Whether this very vote was signed, and its signature is kept.
-    pub fn keeps(&self, vote: &Vote) -> bool {
-        self.signed(vote).is_some_and(|signed| signed.value == vote.value)
-    }
-
-    /// What was signed for the step of a vote.
-    fn signed(&self, vote: &Vote) -> Option<SignedStep> {
         let (asked, file) = (Asked::vote(vote), self.lock().ok()?);
         let mark = file.get();
-        let of_step = |signed: &&SignedStep| signed.at() == (asked.round, asked.step);
-        (vote.voter == self.id && mark.height == asked.height && asked.height > mark.floor)
-            .then(|| mark.steps.iter().find(of_step).copied())?
+        if vote.voter != self.id || mark.height != asked.height || asked.height <= mark.floor {
+            return None;
+        }
+        let signed = mark.steps.iter().find(|signed| signed.at() == (asked.round, asked.step))?;
+        let said = Vote { value: signed.value, ..*vote };
+        (!said.binds()).then_some((said, signed.signature))
     }
 
     /// Signs a proposal, unless another one was signed for its round or a later step was. Blocks for an fsync.

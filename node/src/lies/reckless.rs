@@ -26,10 +26,6 @@ impl VoteSigner for Reckless {
         Ok((*vote, self.key.sign_in(Domain::Vote, &vote.signed_bytes(&self.chain))))
     }
 
-    fn keeps(&self, _: &Vote) -> bool {
-        false
-    }
-
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
         Ok(self.key.sign_in(Domain::Proposal, &proposal.signed_bytes(&self.chain)))
     }

@@ -375,16 +375,11 @@ impl VoteSigner for TestSigner {
     fn sign_vote(&self, vote: &Vote) -> Result<(Vote, Signature), SignRefused> {
         let step = (vote.height, vote.round, number(vote.kind));
         let before = self.votes.lock().unwrap().get(&step).copied();
-        let again =
-            before.filter(|before| self.guarded && (before.kind == VoteKind::Prevote || before.value.is_none()));
+        let again = before.filter(|before| self.guarded && !before.binds());
         let vote = again.unwrap_or(*vote);
         let signature = self.sign(step, Domain::Vote, vote.signed_bytes(&CHAIN))?;
         self.votes.lock().unwrap().insert(step, vote);
         Ok((vote, signature))
-    }
-
-    fn keeps(&self, vote: &Vote) -> bool {
-        self.votes.lock().unwrap().get(&(vote.height, vote.round, number(vote.kind))) == Some(vote)
     }
 
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {

@@ -35,9 +35,6 @@ async fn a_signer_with_another_key_than_it_says_stops_the_engine() {
         ) -> Result<(writ_proto::certificate::Vote, writ_proto::key::Signature), writ_engine::SignRefused> {
             self.0.sign_vote(vote)
         }
-        fn keeps(&self, vote: &writ_proto::certificate::Vote) -> bool {
-            self.0.keeps(vote)
-        }
         fn sign_proposal(
             &self,
             proposal: &writ_proto::certificate::Proposal,

@@ -225,10 +225,6 @@ impl VoteSigner for Key {
         Ok((*vote, self.0.sign_in(Domain::Vote, &vote.signed_bytes(&CHAIN))))
     }
 
-    fn keeps(&self, _: &Vote) -> bool {
-        false
-    }
-
     fn sign_proposal(&self, proposal: &Proposal) -> Result<Signature, SignRefused> {
         Ok(self.0.sign_in(Domain::Proposal, &proposal.signed_bytes(&CHAIN)))
     }
