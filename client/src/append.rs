@@ -123,11 +123,8 @@ impl Ledger for Appender<'_> {
     }
 
     fn is_in_log(&mut self, id: RecordId) -> Result<bool, AppendError> {
-        match self.client.record(id) {
-            Ok(receipt) => Ok(receipt.status == RecordStatus::Committed),
-            Err(error @ ClientError::Problem { .. }) if error.code() == Some("not_found") => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        let known = self.client.record_if_any(id)?;
+        Ok(known.is_some_and(|receipt| receipt.status == RecordStatus::Committed))
     }
 
     fn append(&mut self, records: Vec<Signed>) -> Result<Vec<Settled>, AppendError> {

@@ -147,6 +147,15 @@ pub enum Known {
     Untold,
 }
 
+/// What a node told; `None` if it has nothing there.
+fn if_any<T>(told: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match told {
+        Ok(told) => Ok(Some(told)),
+        Err(error) if error.code() == Some("not_found") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether a node that lags may refuse for this what is good at another one.
 pub fn may_be_for_lag(code: &str) -> bool {
     ["not_found", "conflict", "limit_exceeded"].contains(&code)
@@ -222,11 +231,7 @@ impl Client {
     /// The final checkpoint as the node has it, a signed note; `None` before there is one. Verify it with
     /// [`Cosigners::verify`]; how it fits what is known, with [`Client::check_growth`].
     pub fn checkpoint(&self) -> Result<Option<String>, ClientError> {
-        match self.text("/checkpoint", "checkpoint") {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.code() == Some("not_found") => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_any(self.text("/checkpoint", "checkpoint"))
     }
 
     /// Whom the node says to believe about checkpoints: as good as the node.
@@ -255,11 +260,7 @@ impl Client {
 
     /// The chain's parameters as they are now; `None` if the node cannot tell.
     pub fn parameters(&self) -> Result<Option<ParametersAnswer>, ClientError> {
-        match self.get("/v1/parameters".into(), "parameters") {
-            Ok(told) => Ok(Some(told)),
-            Err(error) if error.code() == Some("not_found") => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_any(self.get("/v1/parameters".into(), "parameters"))
     }
 
     /// Answers a question.
@@ -283,6 +284,11 @@ impl Client {
     pub fn record(&self, id: RecordId) -> Result<Receipt, ClientError> {
         let (receipt, _) = self.record_json(id)?;
         Ok(receipt)
+    }
+
+    /// The same; `None` if no node that was asked knows it.
+    pub fn record_if_any(&self, id: RecordId) -> Result<Option<Receipt>, ClientError> {
+        if_any(self.record(id))
     }
 
     /// The same, and as the node wrote it.

@@ -82,7 +82,7 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
     let is_new = journal.rows().is_empty();
     let mut appender = Appender::new(&client, &author);
     let done = if options.atomic {
-        let since = options.unchanged_since.as_ref().map(|since| size_since(since, &client)).transpose()?;
+        let since = size_since(options.unchanged_since.as_ref(), &client)?;
         import_set(&rows, &bytes, since, &author, &mut journal, &mut appender, context.now())
     } else {
         let bar = progress::bar(rows.len() as u64, "rows", context.json());
@@ -122,7 +122,7 @@ fn preview(
         (false, Some(_)) => return Err(of_stop(Stop::AsSet)),
         (false, None) => Mode::Rows,
         (true, set) => {
-            let since = options.unchanged_since.as_ref().map(|since| size_since(since, client)).transpose()?;
+            let since = size_since(options.unchanged_since.as_ref(), client)?;
             Mode::Set(Whole::of(text, since, author, &kept, set).map_err(of_stop)?)
         }
     };
@@ -171,17 +171,12 @@ fn of_preview(stop: Stop<AppendError>) -> Failure {
 fn ended(lines: &[u64]) -> Option<String> {
     let shown: Vec<String> = lines.iter().take(LINES_MAX).map(u64::to_string).collect();
     let (last, first) = shown.split_last()?;
-    let count = lines.len();
-    Some(match (first, count - shown.len()) {
-        ([], _) => format!("the entry of line {last} had ended already: it will never hold"),
-        (first, 0) => {
-            format!("{count} entries had ended already: they will never hold; lines {} and {last}", first.join(", "))
-        }
-        (_, more) => {
-            let shown = shown.join(", ");
-            format!("{count} entries had ended already: they will never hold; lines {shown} and {more} more")
-        }
-    })
+    let which = match (first, lines.len() - shown.len()) {
+        ([], _) => return Some(format!("the entry of line {last} had ended already: it will never hold")),
+        (first, 0) => format!("{} and {last}", first.join(", ")),
+        (_, more) => format!("{} and {more} more", shown.join(", ")),
+    };
+    Some(format!("{} entries had ended already: they will never hold; lines {which}", lines.len()))
 }
 
 fn words(summary: &Summary, style: Style) -> String {

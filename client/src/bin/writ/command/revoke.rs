@@ -1,7 +1,6 @@
 //! `writ revoke`: end an entry.
 
 use clap::Args;
-use writ_client::ClientError;
 use writ_client::circle::Needs;
 use writ_client::client::Client;
 use writ_proto::api::from_base64;
@@ -53,11 +52,7 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
 
 /// What the target is, by its own bytes; `None` if no node knows it.
 pub(super) fn effect_of(client: &Client, target: RecordId) -> Result<Option<Effect>, Failure> {
-    let receipt = match client.record(target) {
-        Ok(receipt) => receipt,
-        Err(error @ ClientError::Problem { .. }) if error.code() == Some("not_found") => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(receipt) = client.record_if_any(target)? else { return Ok(None) };
     let bytes = receipt.record.as_deref().and_then(from_base64);
     let Some(signed) = bytes.and_then(|bytes| Signed::decode(bytes).ok()) else { return Ok(None) };
     if let Some(made) = signed.entries().find(|made| made.id == target) {

@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options, context: &Context) -> Result<Exit, Failure>
                 .say("warning:", &format!("line {line}: this entry ended {}: it will never hold", beside(*exp, now)));
         }
     }
-    let unchanged_since = options.unchanged_since.as_ref().map(|since| size_since(since, &client)).transpose()?;
+    let unchanged_since = size_since(options.unchanged_since.as_ref(), &client)?;
     let set = AtomicSet { members: members.into_iter().map(|(_, member)| member).collect(), unchanged_since };
     let signatures = speaker.signatures().max(1);
     check_size(&genesis.chain_id(), authority, &set, signatures)
@@ -109,13 +109,14 @@ fn end_of(id: &str, client: &Client, context: &Context) -> Result<SetMember, Fai
     Ok(SetMember::Revoke(Revoke { target, effect }))
 }
 
-/// The size that the log had then: of a position, that of the end of its block, which must be a block of this chain.
-pub(super) fn size_since(since: &Since, client: &Client) -> Result<u64, Failure> {
+/// The size that the log had then, if any instant is meant: of a position, that of the end of its block, which must be a block of this chain.
+pub(super) fn size_since(since: Option<&Since>, client: &Client) -> Result<Option<u64>, Failure> {
     let token = match since {
-        Since::Size(size) => return Ok(*size),
-        Since::Position(token) => token,
+        None => return Ok(None),
+        Some(Since::Size(size)) => return Ok(Some(*size)),
+        Some(Since::Position(token)) => token,
     };
-    client.size_at(token).map_err(|error| Failure::from(error).about("--unchanged-since"))
+    client.size_at(token).map(Some).map_err(|error| Failure::from(error).about("--unchanged-since"))
 }
 
 impl From<Vec<Refused>> for Failure {
