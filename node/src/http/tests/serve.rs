@@ -56,6 +56,26 @@ impl Served {
         to_end(&mut socket).await
     }
 
+    /// So many connections, each with a submission that waits for a block; `headers` are of all of them.
+    async fn submitting(&self, count: usize, headers: &str) -> Vec<TcpStream> {
+        let mut sockets = Vec::new();
+        for n in 0..count {
+            let record = self.world.grant(&format!("user{n}"), "read", "file:x");
+            let body = format!("{{\"record\":\"{}\"}}", to_base64(record.bytes()));
+            let mut socket = self.connect().await;
+            let head = format!(
+                "POST /v1/records?wait_ms=5000 HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n",
+                body.len()
+            );
+            socket.write_all((head + &body).as_bytes()).await.unwrap();
+            sockets.push(socket);
+        }
+        while self.world.mark().2 < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        sockets
+    }
+
     /// A whole honest request, timed.
     async fn honest(&self) -> Duration {
         let began = Instant::now();
@@ -235,24 +255,7 @@ async fn idle_connections_make_room_for_new_ones() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_being_served_are_never_evicted() {
     let served = Served::start(HttpLimits { connections_max: 4, ..small() }).await;
-    let waiting: Vec<_> = {
-        let mut sockets = Vec::new();
-        for n in 0..4 {
-            let record = served.world.grant(&format!("user{n}"), "read", "file:x");
-            let body = format!("{{\"record\":\"{}\"}}", to_base64(record.bytes()));
-            let mut socket = served.connect().await;
-            let head = format!(
-                "POST /v1/records?wait_ms=5000 HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            socket.write_all((head + &body).as_bytes()).await.unwrap();
-            sockets.push(socket);
-        }
-        sockets
-    };
-    while served.world.mark().2 < 4 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let waiting = served.submitting(4, "connection: close\r\n").await;
     // No slot is free, and none is taken away; the newcomer waits for one.
     let honest = served.honest();
     tokio::pin!(honest);
@@ -274,21 +277,7 @@ async fn connections_that_are_being_served_are_never_evicted() {
 async fn a_connection_that_was_served_makes_room_for_who_waits_already() {
     let hour = Duration::from_secs(3_600);
     let served = Served::start(HttpLimits { connections_max: 2, idle_timeout: hour, ..small() }).await;
-    let mut waiting = Vec::new();
-    for n in 0..2 {
-        let record = served.world.grant(&format!("user{n}"), "read", "file:x");
-        let body = format!("{{\"record\":\"{}\"}}", to_base64(record.bytes()));
-        let mut socket = served.connect().await;
-        let head = format!(
-            "POST /v1/records?wait_ms=5000 HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        socket.write_all((head + &body).as_bytes()).await.unwrap();
-        waiting.push(socket);
-    }
-    while served.world.mark().2 < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let _waiting = served.submitting(2, "").await;
     let honest = served.honest();
     tokio::pin!(honest);
     tokio::select! {
